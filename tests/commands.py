@@ -32,7 +32,7 @@ from pkern.userland.cli.startup import FOREIGN
 
 PKERN = (sys.executable, "-m", "pkern")
 ROOT = Path(__file__).resolve().parents[1]
-SECONDS = 900.0  # that a command may take beside twenty busy processes
+SECONDS = 900  # that anything may take beside twenty busy processes: a guard, no measure
 PIPE = 1 << 16  # bytes that a pipe takes at once
 
 

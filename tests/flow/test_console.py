@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pkern.userland.cli.console.console import Console
+from tests.commands import SECONDS
 
 
 @pytest.fixture
@@ -216,7 +217,7 @@ def test_pipelines_run_side_by_side(line, printed, status):
     """Each ends although what comes has no end; a small machine has no room for it either."""
     done = subprocess.run(
         [sys.executable, "-m", "pkern", "console", "--ram", "8M"],
-        input=line, capture_output=True, text=True, timeout=240, check=False,
+        input=line, capture_output=True, text=True, timeout=SECONDS, check=False,
     )  # fmt: skip
     out = [text for text in done.stdout.splitlines(keepends=True) if ": " not in text]
     assert ("".join(out), done.returncode) == (printed, status), done
@@ -229,7 +230,7 @@ def test_bytes_go_through_pipes_as_they_are(tmp_path):
         [sys.executable, "-m", "pkern", "console", "--host", str(tmp_path)],
         input="cat /host/bytes | /bin/busybox md5sum > /tmp/sum; cat /host/bytes > /tmp/copy;"
         "cat /tmp/copy | cat | /bin/busybox md5sum | cat; cat /tmp/sum",
-        capture_output=True, text=True, timeout=240, check=False,
+        capture_output=True, text=True, timeout=SECONDS, check=False,
     )  # fmt: skip
     sum_ = hashlib.md5((tmp_path / "bytes").read_bytes()).hexdigest()
     assert done.stdout == f"{sum_}  -\n" * 2
@@ -242,7 +243,7 @@ def test_a_program_in_python_stands_in_pipelines(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "pkern", "console"],
         input=f"run {program} | /bin/busybox head -n 2; exit",
-        capture_output=True, text=True, timeout=240, check=False,
+        capture_output=True, text=True, timeout=SECONDS, check=False,
     )  # fmt: skip
     assert (done.stdout, done.stderr, done.returncode) == ("line\nline\n", "", 0)
 

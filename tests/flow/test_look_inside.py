@@ -19,13 +19,14 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.commands import SECONDS
+
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/look-inside.md"
 SECTION = re.compile(r"^## (.*?)$(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 STEP = re.compile(r"^(\$|\(gdb\)) (.*)\n((?:(?!\$ |\(gdb\) ).*\n)*)", re.MULTILINE)
 GDB, SHELL = "(gdb)", "$"
-WALL = 120.0
 
 
 class Step(NamedTuple):
@@ -109,7 +110,7 @@ class Terminal:
         done = subprocess.run(
             ["/bin/bash", "-c", step.command], cwd=self._folder, env=self._env, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            timeout=WALL, check=False,
+            timeout=SECONDS, check=False,
         )  # fmt: skip
         return done.stdout
 
@@ -126,19 +127,19 @@ class Terminal:
 
     def _enter(self) -> str:
         assert self._waits is not None
-        return self._waits.communicate("\n", timeout=WALL)[0]
+        return self._waits.communicate("\n", timeout=SECONDS)[0]
 
     def close(self) -> None:
         for process in (self._gdb, self._waits):
             if process is not None and process.poll() is None:
                 process.terminate()
-                process.communicate(timeout=WALL)
+                process.communicate(timeout=SECONDS)
 
 
 def read_until(process: subprocess.Popen[str], end: str) -> str:
     """Return what a process prints until it has printed an end."""
     assert process.stdout is not None
-    said, until = "", time.monotonic() + WALL
+    said, until = "", time.monotonic() + SECONDS
     while not said.endswith(end):
         assert time.monotonic() < until, said
         part = process.stdout.read(1)

@@ -18,6 +18,7 @@ from pkern.kernel.errors import SyscallError, TaskKilled
 from pkern.kernel.machine import Kernel
 from pkern.kernel.vfs.fs.hostfs import Access, HostFs
 from pkern.userland.program import Sys
+from tests.commands import SECONDS
 
 PAGE = 4096
 RAM_PAGES = 64
@@ -25,7 +26,6 @@ MANY = 2 * RAM_PAGES
 READ, RW = 1, 3
 SHARED, PRIVATE_ANON, POPULATE = 1, 0x22, 0x8000
 SIGKILL = 9
-PATIENCE_S = 20  # of the host's time: a guard, no measure
 EITHER = {"vm.overcommit_memory": 1, "vm.nonlinear": 1}
 TINY = pytest.mark.boot(ram="256K", nrpte=3)
 TINY_SWAPPING = pytest.mark.boot(ram="256K", swap="1M", nrpte=3)
@@ -39,7 +39,7 @@ def no_hang() -> Iterator[None]:
         raise AssertionError("the call does not end")
 
     before = signal.signal(signal.SIGALRM, too_long)
-    signal.alarm(PATIENCE_S)
+    signal.alarm(SECONDS)
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)

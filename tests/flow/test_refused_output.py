@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands import SECONDS
+
 BUSYBOX = Path("/bin/busybox")
 needs_busybox = pytest.mark.skipif(not BUSYBOX.exists(), reason="needs a static busybox")
 SIGPIPE_STATUS = 128 + signal.SIGPIPE
@@ -127,7 +129,7 @@ def test_a_current_directory_that_has_been_removed(tmp_path, arguments, status):
     done = subprocess.run(
         ["sh", "-c", script, "sh", *command(*arguments)],
         cwd=gone, env=os.environ | {"PYTHONSAFEPATH": "1"}, capture_output=True, text=True,
-        timeout=120, check=False,
+        timeout=SECONDS, check=False,
     )  # fmt: skip
     assert done.returncode == status, done.stderr
     assert ("has been removed" in done.stderr) is bool(status)

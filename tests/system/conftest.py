@@ -18,6 +18,7 @@ from pkern.kernel.machine import Kernel
 from pkern.kernel.tasks.task import Task
 from pkern.userland import machine_code
 from pkern.userland.machine_code import captured, put_program
+from tests.commands import SECONDS
 from tests.host import own_ipc
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -104,7 +105,7 @@ def on_host(program: Path, *arguments: str, stdin: bytes = b"") -> Ran:
         [program, *arguments],
         input=stdin,
         capture_output=True,
-        timeout=120,
+        timeout=SECONDS,
         check=False,
         start_new_session=True,
         preexec_fn=own_ipc,

@@ -18,6 +18,7 @@ from pkern.kernel.machine import Kernel
 from pkern.kernel.vfs import names
 from pkern.kernel.vfs.walk import Last
 from pkern.userland.machine_code import captured, put_program, run_machine_code, start_init
+from tests.commands import SECONDS
 
 BUSYBOX = shutil.which("busybox")
 TOOLS = """
@@ -62,7 +63,7 @@ def on_the_host(root: Path, script: str) -> str:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        timeout=60,
+        timeout=SECONDS,
         check=False,
         start_new_session=True,
     )

@@ -15,9 +15,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.commands import SECONDS
+
 pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="no compiler")
 DASK = str(Path(sys.executable).with_name("dask"))
-SECONDS = 300  # for anything, on a loaded machine
 # What Dask's processes do for themselves many times a second: half of what all of this takes.
 AT_REST = {
     "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",

@@ -18,6 +18,7 @@ from pkern.kernel.machine import Kernel
 from pkern.kernel.tasks.registers.userregs import USER_REGS
 from pkern.kernel.tasks.task import Task
 from pkern.userland.machine_code import captured, put_program, spawn_program
+from tests.commands import SECONDS
 from tests.system.conftest import Compile, Machine, same_as_host
 
 MIB = 1 << 20
@@ -89,7 +90,7 @@ def gdb(program: Path, core: Path, *commands: str) -> str:
         ["gdb", "-nx", "-batch", *words, program, core],
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=SECONDS,
         check=True,
         stdin=subprocess.DEVNULL,
     )

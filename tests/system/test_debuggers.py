@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands import SECONDS
 from tests.host import GDB_CANNOT_CALL
 from tests.system.conftest import Compile, Machine, same_as_host
 
@@ -91,7 +92,7 @@ def host(*words: object, cwd: Path) -> str:
     """Return what a command writes on the host."""
     command = [str(word) for word in words]
     done = subprocess.run(
-        command, cwd=cwd, capture_output=True, text=True, timeout=600, check=False,
+        command, cwd=cwd, capture_output=True, text=True, timeout=SECONDS, check=False,
         stdin=subprocess.DEVNULL,
     )  # fmt: skip
     return done.stdout + done.stderr

@@ -16,13 +16,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands import SECONDS
 from tests.system.conftest import ROOT, Compile, on_host
 
 PKERN = (sys.executable, "-m", "pkern", "run")
 # A busy host may take longer to start a machine than the two seconds that gdb waits for an answer.
 SETTINGS = (
     "set pagination off", "set confirm off", "set width 0", "set sysroot target:",
-    "set remotetimeout 60",
+    f"set remotetimeout {SECONDS}",
 )  # fmt: skip
 COUNTS = r"""
 #include <stdio.h>
@@ -146,7 +147,7 @@ def finding(
     stub = shlex.join([*PKERN, *options, "--gdb", "-", str(program)])
     words = [w for c in (*SETTINGS, f"target remote | {stub}", *commands) for w in ("-ex", c)]
     done = subprocess.run(
-        ["gdb", "-nx", "-batch", *words, *map(str, files)], cwd=ROOT, text=True, timeout=600,
+        ["gdb", "-nx", "-batch", *words, *map(str, files)], cwd=ROOT, text=True, timeout=SECONDS,
         check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     assert "Traceback" not in done.stdout
@@ -168,7 +169,7 @@ def shows(text: str, *patterns: str) -> None:
 def test_stops_looks_and_goes_on_as_if_nobody_had_looked(compile_c: Compile) -> None:
     program = compile_c(COUNTS, "glibc", "-g", "-O0")
     plain = subprocess.run(
-        [*PKERN, program], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+        [*PKERN, program], cwd=ROOT, capture_output=True, text=True, check=False, timeout=SECONDS
     )
     said = finding(
         program, "break twice", "continue", "bt", "next", "print counter", "watch counter",
@@ -317,7 +318,7 @@ class Session:
 
     def end(self) -> tuple[int, str]:
         """Wait for the machine; return its status, and what it said of errors."""
-        _, err = self.pkern.communicate(timeout=60)
+        _, err = self.pkern.communicate(timeout=SECONDS)
         assert "Traceback" not in err
         return self.pkern.returncode, err
 
@@ -354,7 +355,7 @@ def test_an_interrupt_stops_it_and_kill_ends_it(
     os.kill(debugger.pid, signal.SIGINT)
     read_until(debugger, "received signal SIGINT")
     tell(debugger, "bt", "kill", "quit")
-    assert "main (argc=" in debugger.communicate(timeout=60)[0]
+    assert "main (argc=" in debugger.communicate(timeout=SECONDS)[0]
     assert session.end()[0] == 128 + signal.SIGKILL
 
 
@@ -363,7 +364,7 @@ def test_what_is_let_go_runs_on(compile_c: Compile) -> None:
     session = Session(program)
     debugger = session.debug(program)
     tell(debugger, "break twice", "continue", "detach", "quit")
-    assert "[Inferior 1 (process 2) detached]" in debugger.communicate(timeout=60)[0]
+    assert "[Inferior 1 (process 2) detached]" in debugger.communicate(timeout=SECONDS)[0]
     assert session.pkern.stdout is not None
     assert session.pkern.stdout.readline().startswith("sum 12 counter 6 ")
     assert session.end()[0] == 5
@@ -398,8 +399,9 @@ def test_what_cannot_be_debugged(compile_c: Compile, tmp_path: Path) -> None:
         (("--gdb", "0", "--twice", program), "--twice"),
     ):
         done = subprocess.run(
-            [*PKERN, *options], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
-        )
+            [*PKERN, *options],
+            cwd=ROOT, capture_output=True, text=True, check=False, timeout=SECONDS,
+        )  # fmt: skip
         assert done.returncode == 2
         assert why in done.stderr
 

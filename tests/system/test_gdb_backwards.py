@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands import SECONDS
 from tests.system.conftest import ROOT, Compile
 from tests.system.test_gdb import (
     COUNTS,
@@ -134,7 +135,7 @@ def test_from_breakpoint_to_breakpoint_and_to_the_beginning(compile_c: Compile) 
         r"^\$3 = 3", "sum 12 counter 6 at", "exited with code 05",
     )  # fmt: skip
     plain = subprocess.run(
-        [*PKERN, program], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+        [*PKERN, program], cwd=ROOT, capture_output=True, text=True, check=False, timeout=SECONDS
     )
     assert plain.stdout in said  # virtual time has gone back, and on again
 
@@ -297,7 +298,7 @@ def test_input_is_read_once_and_status_told(compile_c: Compile, tmp_path: Path) 
         debugger, "break add if byte == 103", "continue", "print sum", "tbreak add",
         "reverse-continue", "print/c byte", "print sum", "delete", "continue", "quit",
     )  # fmt: skip
-    said = debugger.communicate(timeout=100)[0]
+    said = debugger.communicate(timeout=SECONDS)[0]
     shows(said, r"\$1 = 597", r"\$2 = 102 'f'", r"\$3 = 495", "exited with code 0")
     assert session.pkern.stdout is not None
     out = session.pkern.stdout.read()
@@ -317,7 +318,7 @@ def test_an_interrupt_ends_a_search(compile_c: Compile) -> None:
     os.kill(debugger.pid, signal.SIGINT)
     read_until(debugger, "received signal SIGINT")
     tell(debugger, "print box.guard", "delete", "continue", "quit")
-    shows(debugger.communicate(timeout=60)[0], r"\$1 = 7", "terminated with signal SIGABRT")
+    shows(debugger.communicate(timeout=SECONDS)[0], r"\$1 = 7", "terminated with signal SIGABRT")
     assert session.end()[0] == 128 + signal.SIGABRT
 
 

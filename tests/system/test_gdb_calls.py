@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands import SECONDS
 from tests.system.conftest import ROOT, Compile
 from tests.system.test_gdb import PKERN, SETTINGS, gdb, shows
 
@@ -78,7 +79,7 @@ def natively(program: Path, *commands: str) -> str:
     words = [w for c in (*SETTINGS, "starti", *commands) for w in ("-ex", c)]
     done = subprocess.run(
         ["gdb", "-nx", "-batch", "-iex", "set startup-with-shell off", *words, str(program)],
-        cwd=ROOT, text=True, timeout=600, check=False, stdin=subprocess.DEVNULL,
+        cwd=ROOT, text=True, timeout=SECONDS, check=False, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     return done.stdout
@@ -117,7 +118,7 @@ def test_calls_are_caught_as_natively(compile_c: Compile, commands: tuple[str, .
 def test_who_is_caught_runs_as_if_nobody_looked(compile_c: Compile) -> None:
     program = compile_c(CALLS, "glibc", "-g", "-O1", "-w")
     plain = subprocess.run(
-        [*PKERN, program], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+        [*PKERN, program], cwd=ROOT, capture_output=True, text=True, check=False, timeout=SECONDS
     )
     time = re.search(r"at \d+", plain.stderr)
     assert time is not None

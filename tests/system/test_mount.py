@@ -28,10 +28,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.commands import SECONDS
 from tests.system.conftest import Compile
 
 PKERN = [sys.executable, "-m", "pkern"]
-SECONDS = 60
 GONE = (errno.ENOTCONN, errno.ECONNABORTED)
 # Works until the host makes /tmp/stop: a task to look at, for as long as a test needs one. With an
 # argument it waits for input instead, which takes no time of a processor.
@@ -652,7 +652,7 @@ def test_a_command_of_a_host_shell_ends_as_in_a_shell(looked_at: Path) -> None:
     assert writing.stdout is not None
     writing.stdout.readline()
     writing.stdout.close()
-    assert writing.wait(60) == 128 + signal.SIGPIPE
+    assert writing.wait(SECONDS) == 128 + signal.SIGPIPE
     done = subprocess.run([*shell, ""], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (
         127, "pkern: cannot execute '': No such file or directory\n",

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands import SECONDS
+
 SCRIPTS = sorted((Path(__file__).parent / "scripts" / "tools").glob("*.sh"))
 ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 # On the host whatever a script leaves mounted goes with its namespace.
@@ -20,7 +22,7 @@ def run(before: list[str], script: Path) -> subprocess.CompletedProcess[str]:
     command = [*before, "/bin/sh", "-c", script.read_text()]
     return subprocess.run(
         command, cwd="/", env=ENV, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        timeout=300, check=False,
+        timeout=SECONDS, check=False,
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands import SECONDS
 from tests.system.conftest import ROOT
 
 CALL = """
@@ -32,7 +33,7 @@ def run(tmp_path: Path, program: str, commands: str, *options: str) -> tuple[int
     file.write_text(program)
     done = subprocess.run(
         [sys.executable, "-m", "pkern", "run", *options, file], cwd=ROOT, input=commands,
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=SECONDS, check=False,
     )  # fmt: skip
     return done.returncode, done.stdout + done.stderr
 

@@ -11,6 +11,7 @@ import pytest
 
 from pkern.kernel.machine import Kernel
 from pkern.userland.machine_code import captured, put_program, run_machine_code, start_init
+from tests.commands import SECONDS
 from tests.system.conftest import ROOT
 
 # Programs that need nothing beyond Linux, with their arguments; a line each.
@@ -48,7 +49,7 @@ def on_host(programs: Path, argv: list[str]) -> tuple[int, str]:
     done = subprocess.run(
         [programs / argv[0], *argv[1:]],
         stdout=subprocess.PIPE,
-        timeout=60,
+        timeout=SECONDS,
         check=False,
         start_new_session=True,
     )

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands import SECONDS
 from tests.system.conftest import Compile
 
 needs_busybox = pytest.mark.skipif(not Path("/bin/busybox").exists(), reason="needs busybox-static")
-PATIENCE = 240  # seconds, for a host that is busy with much else; no test waits for their end
 CONTROL_C, CONTROL_D = b"\x03", b"\x04"
 
 
@@ -42,7 +42,7 @@ class Session:
         """Press keys."""
         os.write(self.terminal, text)
 
-    def until(self, text: bytes, patience: float = PATIENCE) -> bytes:
+    def until(self, text: bytes, patience: float = SECONDS) -> bytes:
         """Return what came up to text, which must come."""
         end = time.monotonic() + patience
         while text not in self.seen:
@@ -55,7 +55,7 @@ class Session:
 
     def interrupt_until(self, text: bytes) -> None:
         """Press control-C until text comes: Python loses one between two looks at the keys."""
-        for _ in range(PATIENCE):
+        for _ in range(SECONDS):
             self.type(CONTROL_C)
             with contextlib.suppress(AssertionError):
                 self.until(text, patience=1)
@@ -99,7 +99,7 @@ def test_the_shell_answers_and_its_jobs_stop(session: type[Session]) -> None:
     shell.type(CONTROL_C)
     shell.until(b"# ")
     shell.type(b"exit 5\n")
-    assert shell.process.wait(PATIENCE) == 5
+    assert shell.process.wait(SECONDS) == 5
 
 
 @needs_busybox
@@ -110,7 +110,7 @@ def test_the_end_of_input_ends_the_shell(session: type[Session]) -> None:
     shell.until(b"Permission denied")
     shell.until(b"$ ")
     shell.type(CONTROL_D)
-    assert shell.process.wait(PATIENCE) == 1  # the status of the refused command
+    assert shell.process.wait(SECONDS) == 1  # the status of the refused command
 
 
 @needs_busybox
@@ -118,7 +118,7 @@ def test_the_shell_keeps_what_is_typed_ahead(session: type[Session]) -> None:
     shell = session("shell")
     shell.type(b"echo $((6 * 7))\nexit 9\n")
     shell.until(b"42\r\n")
-    assert shell.process.wait(PATIENCE) == 9
+    assert shell.process.wait(SECONDS) == 9
 
 
 EDITOR = """\
@@ -137,7 +137,7 @@ def test_an_end_of_input_that_is_typed_ahead_stays_a_letter(session: type[Sessio
     editor.until(b"ready")
     editor.type(b"line\n" + CONTROL_D)
     editor.until(b"b'\\x04'")
-    assert editor.process.wait(PATIENCE) == 0
+    assert editor.process.wait(SECONDS) == 0
 
 
 EARLY = """\
@@ -160,7 +160,7 @@ def test_an_end_of_input_that_is_typed_while_modules_are_imported_is_kept(
     assert termios.tcgetattr(console.terminal) != console.ordinary
     console.type(b"nothing" + CONTROL_D + b"\x7f\n" + CONTROL_D)
     console.until(b"nothing: no such command")
-    assert console.process.wait(PATIENCE) == 127
+    assert console.process.wait(SECONDS) == 127
     assert termios.tcgetattr(console.terminal) == console.ordinary
 
 
@@ -171,7 +171,7 @@ def test_an_end_of_input_that_is_typed_before_python_runs_is_kept(
 ) -> None:
     typed = session(command, typed=b"echo one t'w'o\n" + CONTROL_D)
     typed.until(b"one two\r\n")
-    assert typed.process.wait(PATIENCE) == 0
+    assert typed.process.wait(SECONDS) == 0
 
 
 RAW_READER = """\
@@ -204,7 +204,7 @@ def test_an_end_of_input_that_is_typed_before_a_program_sets_its_mode_is_kept(
     program = session("shell", "--program", str(compile_c(RAW_READER)))
     program.until(b"ready")
     program.type(b"x\n" + CONTROL_D)
-    assert program.process.wait(PATIENCE) == 7
+    assert program.process.wait(SECONDS) == 7
     assert termios.tcgetattr(program.terminal) == program.ordinary
 
 
@@ -213,7 +213,7 @@ def test_a_program_that_reads_lines_finds_the_end_of_input(
 ) -> None:
     reads = "#include <unistd.h>\nint main(void)\n{ char c; return read(0, &c, 1) ? 1 : 8; }\n"
     program = session("shell", "--program", str(compile_c(reads)), typed=CONTROL_D)
-    assert program.process.wait(PATIENCE) == 8
+    assert program.process.wait(SECONDS) == 8
 
 
 BACKGROUND = """\
@@ -239,7 +239,7 @@ def test_who_leaves_early_leaves_the_terminal_as_it_was(session: type[Session]) 
         left = session(code=code)
         left.until(b"ready")
         left.type(b"\n")
-        assert left.process.wait(PATIENCE) in (0, 130)
+        assert left.process.wait(SECONDS) in (0, 130)
         assert termios.tcgetattr(left.terminal) == left.ordinary
 
 
@@ -249,7 +249,7 @@ def test_the_console_keeps_what_is_typed_ahead(session: type[Session]) -> None:
     console.until(b"one two\r\n")
     console.until(b"No such file or directory\r\n")
     console.type(CONTROL_D)
-    assert console.process.wait(PATIENCE) == 1
+    assert console.process.wait(SECONDS) == 1
 
 
 def test_control_c_clears_the_line_of_the_console(session: type[Session]) -> None:
@@ -262,7 +262,7 @@ def test_control_c_clears_the_line_of_the_console(session: type[Session]) -> Non
     console.until(b"alive\r\n")
     console.until(b"pkern# ")
     console.type(b"exit 4\n")
-    assert console.process.wait(PATIENCE) == 4
+    assert console.process.wait(SECONDS) == 4
 
 
 @needs_busybox
@@ -277,7 +277,7 @@ def test_control_c_ends_a_pipeline_of_the_console(session: type[Session], first:
     console.until(b"pkern# ")
     console.type(b"echo al" + b"ive; exit 4\n")
     console.until(b"alive\r\n")
-    assert console.process.wait(PATIENCE) == 4
+    assert console.process.wait(SECONDS) == 4
 
 
 def test_python_of_the_console_completes_and_comes_back(session: type[Session]) -> None:
@@ -292,7 +292,7 @@ def test_python_of_the_console_completes_and_comes_back(session: type[Session]) 
     console.type(b"exit()\n")
     console.until(b"pkern# ")
     console.type(CONTROL_D)
-    assert console.process.wait(PATIENCE) == 0
+    assert console.process.wait(SECONDS) == 0
 
 
 @needs_busybox
@@ -306,7 +306,7 @@ def test_a_program_of_the_console_has_the_terminal(session: type[Session]) -> No
     console.type(CONTROL_D)
     console.until(b"pkern# ")
     console.type(CONTROL_D)
-    assert console.process.wait(PATIENCE) == 0
+    assert console.process.wait(SECONDS) == 0
 
 
 def test_the_console_takes_commands(session: type[Session]) -> None:
@@ -317,4 +317,4 @@ def test_the_console_takes_commands(session: type[Session]) -> None:
     console.type(b"cat /proc/sys/vm/nonlinear\n")
     console.until(b"\r\n1\r\n")
     console.type(CONTROL_D)
-    assert console.process.wait(PATIENCE) == 0
+    assert console.process.wait(SECONDS) == 0

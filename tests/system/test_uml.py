@@ -15,6 +15,7 @@ from pkern.userland.cli.main import main
 from pkern.userland.uml.kernel import Config, GuestPanic
 from pkern.userland.uml.memory import FrameOrder
 from pkern.userland.uml.run import CannotBoot, UmlResult, prepare, run_uml
+from tests.commands import SECONDS
 from tests.host import without_execute_only
 from tests.system.conftest import PROGRAMS, ROOT, Compile, on_host
 
@@ -77,7 +78,7 @@ def test_prints_what_it_prints_on_the_host(argv: list[str], mode: str) -> None:
         stdout=subprocess.PIPE,
         text=True,
         check=False,
-        timeout=60,
+        timeout=SECONDS,
         start_new_session=True,
     )
     result, output = guest(argv, vm__nonlinear=MODES[mode])
@@ -454,7 +455,7 @@ def test_other_processes_run_while_one_waits_for_input(
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen(command, **pipes) as guest:  # type: ignore[call-overload]
         assert guest.stdout.readline() == b"beside\n"  # before there is any input
-        assert guest.communicate(b"input\n", timeout=60) == (b"input\n", None)
+        assert guest.communicate(b"input\n", timeout=SECONDS) == (b"input\n", None)
     assert guest.returncode == 0
 
 

@@ -17,6 +17,7 @@ from pkern.syscalls.strace.tracer import Output, Stamp, Style, Tracer
 from pkern.syscalls.table import TABLE
 from pkern.userland.binding import handlers
 from pkern.userland.program import Sys, run_program
+from tests.commands import SECONDS
 
 LATER = {  # than strace 6.1, and what a seccomp filter cannot refuse
     "cachestat", "fchmodat2", "map_shadow_stack", "mseal", "setxattrat", "getxattrat",
@@ -80,7 +81,7 @@ def test_classes_are_strace_s_own(tmp_path):
 
     def traced(expression: str) -> set[str]:
         command = ["strace", "-o", log, "-e", f"trace={expression}", program]
-        subprocess.run(command, check=False, capture_output=True, timeout=60)
+        subprocess.run(command, check=False, capture_output=True, timeout=SECONDS)
         return {line.split("(")[0] for line in log.read_text().splitlines() if "(" in line}
 
     known = {name for name in traced("all") if not name.startswith("syscall_")}

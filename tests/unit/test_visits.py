@@ -14,6 +14,7 @@ import pytest
 
 from pkern.kernel.errors import KernelPanic
 from pkern.kernel.visits import SHORTEST, Visits
+from tests.commands import SECONDS
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ class Visitor(threading.Thread):
 
 def stands_before(visits: Visits, how_many: int = 1) -> None:
     """Wait until so many wait."""
-    end = time.monotonic() + 10
+    end = time.monotonic() + SECONDS
     while visits.waiting < how_many:
         assert time.monotonic() < end
         time.sleep(0.001)
@@ -59,7 +60,7 @@ def test_nobody_comes_in_while_the_owner_is_inside(visits: Visits) -> None:
     time.sleep(0.01)
     assert visitor.done == 0
     visits.let_in()
-    visitor.join(10)
+    visitor.join(SECONDS)
     assert visitor.done == 1 and visits.waiting == 0
 
 
@@ -125,7 +126,7 @@ def test_an_open_door_is_shut_for_a_call(visits: Visits) -> None:
             visitor = Visitor(visits)
             stands_before(visits)
             assert visitor.done == 0
-        visitor.join(10)
+        visitor.join(SECONDS)
         assert visitor.done == 1
     late = Visitor(visits)
     stands_before(visits)
@@ -136,9 +137,9 @@ def test_an_end_sends_away_who_waits_and_who_comes(visits: Visits) -> None:
     waiting = Visitor(visits)
     stands_before(visits)
     visits.end()
-    waiting.join(10)
+    waiting.join(SECONDS)
     late = Visitor(visits)
-    late.join(10)
+    late.join(SECONDS)
     for visitor in (waiting, late):
         assert visitor.refused is not None and visitor.refused.errno == errno.ENOTCONN
 
@@ -146,10 +147,10 @@ def test_an_end_sends_away_who_waits_and_who_comes(visits: Visits) -> None:
 def test_a_visit_that_wakes_somebody_is_news(visits: Visits) -> None:
     asked = [False]
     with visits.opened(lambda: asked[0]):
-        Visitor(visits).join(10)
+        Visitor(visits).join(SECONDS)
         assert not select.select([visits.news], [], [], 0)[0]
         asked[0] = True
-        Visitor(visits).join(10)
+        Visitor(visits).join(SECONDS)
         assert select.select([visits.news], [], [], 0)[0]
     assert not select.select([visits.news], [], [], 0)[0]
 
@@ -161,7 +162,7 @@ def test_a_panic_is_the_owners(visits: Visits) -> None:
     with pytest.raises(KernelPanic) as raised:
         visits.let_in()
     assert raised.value is panic
-    visitor.join(10)
+    visitor.join(SECONDS)
     assert visitor.refused is not None and visitor.refused.errno == errno.EIO
 
 
@@ -183,4 +184,4 @@ def test_an_interrupt_comes_behind_the_visit(visits: Visits) -> None:
         visits.let_in()
         visits.let_in()
     assert left[0]
-    slow.join(10)
+    slow.join(SECONDS)

@@ -15,6 +15,7 @@ from pkern.kernel.events.text import format_file, told
 from pkern.kernel.machine import Kernel
 from pkern.userland.conform.differences import Release, host_release
 from pkern.userland.program import Sys
+from tests.commands import SECONDS
 
 PAGE, LARGE = 4096, 2 << 20
 FIELD = re.compile(r"field:(.*);\toffset:(\d+);\tsize:(\d+);\tsigned:(\d)")
@@ -29,7 +30,7 @@ def host_formats(folder: Path) -> dict[str, str]:
         return {}
     done = subprocess.run(
         ["unshare", "-m", "sh", "-c", MOUNTS, "sh", folder],
-        capture_output=True, text=True, check=False, timeout=60,
+        capture_output=True, text=True, check=False, timeout=SECONDS,
     )  # fmt: skip
     parts = done.stdout.split("name: ")[1:] if not done.returncode else []
     return {part.partition("\n")[0]: part for part in parts}
