@@ -8,7 +8,7 @@
 # some twenty times as long. `CPU=` names another one, `SMP=` and `RAM=` (MiB) say how much of it, and
 # `THP=always`, `madvise` or `never` who gets huge pages. The files are this host's, below an overlay, with this checkout copied to a disk at
 # its own place; so the environment must be built (make build). It prints what pytest prints, and ends
-# with its status. Needs qemu-system-x86_64, mke2fs, a static busybox, kmod and cpio.
+# with its status. Needs qemu-system-x86_64, mke2fs, a static busybox, kmod, cpio, xz.
 set -euo pipefail
 kernel=$(realpath "$1")
 shift
@@ -24,8 +24,9 @@ depmod -b "$kernel" "$release"
 for module in crc32c_generic virtio_pci virtio_blk 9pnet_virtio 9p overlay ext4; do
 	modprobe -d "$kernel" -S "$release" --show-depends "$module" | awk '$1 == "insmod" { print $2 }'
 done | awk '!seen[$0]++' | while read -r path; do
-	cp "$path" "$work/first/modules/"
-	basename "$path" >>"$work/first/modules/order"
+	module=$(basename "${path%.xz}")
+	if [[ $path == *.xz ]]; then xz -dc "$path"; else cat "$path"; fi >"$work/first/modules/$module"
+	echo "$module" >>"$work/first/modules/order"
 done
 cat >"$work/first/init" <<'INIT'
 #!/bin/busybox sh
@@ -71,7 +72,7 @@ rm -r "$work/disk"
 qemu-system-x86_64 -accel tcg,thread=multi -cpu "${CPU:-max,la57=off}" -smp "${SMP:-2}" \
 	-m "${RAM:-6144}" -display none -monitor none -serial stdio -no-reboot \
 	-kernel "$kernel/boot/vmlinuz-$release" -initrd "$work/initrd" \
-	-append "console=ttyS0 quiet panic=-1 vsyscall=emulate mitigations=off no_timer_check${THP:+ transparent_hugepage=$THP}" \
+	-append "console=ttyS0 quiet panic=-1 vsyscall=xonly mitigations=off no_timer_check${THP:+ transparent_hugepage=$THP}" \
 	-drive "file=$work/image,format=raw,if=virtio,cache=unsafe" \
 	-fsdev local,id=root,path=/,security_model=none,readonly=on,multidevs=remap \
 	-device virtio-9p-pci,fsdev=root,mount_tag=root </dev/null | sed -u 's,\r,,' | tee "$work/out"

@@ -39,6 +39,7 @@ enum { ABOVE = 64 * PAGE }; /* of the window: segments may reach beyond it */
 enum { CLEARED = 512, NR_SIZES = 32, SIZE_NAME = 16 };
 enum { ADDRESS = 8, PERMS = 5, OFFSET = 8, NAME_AT = 73 }; /* columns of maps */
 enum { MOST_FILES = 64, OWN_FILES = 48, NR_SHM = 2 };
+enum { MARK = 55 };       /* that a page has changed: pagemap's bit above the number of its frame */
 enum { SIZES = 22 * 28 }; /* bytes from Size to Locked in smaps: no line of them is shorter */
 
 typedef uint64_t vector __attribute__((vector_size(16)));
@@ -151,6 +152,7 @@ static int limited;                 /* the sequence has set limits */
 static int actor, maps_fd;
 static pid_t child;
 static int batches;     /* this kernel puts pages on its lists in batches */
+static int marks;       /* this kernel marks what has changed: its marks are not compared */
 static void *escape[5]; /* where a signal goes on: __builtin_setjmp() */
 static volatile uint32_t hit_signo, hit_code;
 static volatile uint64_t hit_addr;
@@ -355,6 +357,19 @@ static const char *behind_sizes(const char *line)
 	return *line == 'S' ? after(after(line + SIZES, 'V'), '\n') : line;
 }
 
+/* Take the mark of change from VmFlags, whose line ends here; returns its new end. */
+static char *without_mark(char *end)
+{
+	char *flag = end - 4; /* the last one, its space, the end of the line */
+
+	while (*flag != ':' && memcmp(flag, "sd ", 3))
+		flag -= 3;
+	if (*flag == ':')
+		return end;
+	memmove(flag, flag + 3, (size_t)(end - flag - 3));
+	return end - 3;
+}
+
 /* Keep the areas within the window, and the lines that follow each in smaps. */
 static size_t within_window(const char *from, char *into)
 {
@@ -370,6 +385,8 @@ static size_t within_window(const char *from, char *into)
 			break;
 		if (start >= low && stop <= top + ABOVE) {
 			to = copy(copy_area(to, from, rights, sizes), sizes, next);
+			if (marks && next != sizes)
+				to = without_mark(to);
 			remember_span(start, stop);
 		}
 		from = next;
@@ -404,6 +421,7 @@ static void emit_smaps(void)
 static void emit_pagemap(void)
 {
 	int fd = open("pagemap", O_RDONLY);
+	uint64_t shown = ~0ull << (MARK + marks);
 	uint64_t words[PAGEMAP_SPAN], page, nr_pages, from = 0, to = 0;
 	char *place = emit(NULL, 4);
 	size_t first = shared->nr_out, s, i;
@@ -421,11 +439,23 @@ static void emit_pagemap(void)
 				_exit(12);
 		}
 		for (i = page - from; i < page - from + nr_pages; i++)
-			words[i] &= ~0ull << 55;
+			words[i] &= shown;
 		emit(words + (page - from), nr_pages * 8);
 	}
 	nbytes = (uint32_t)(shared->nr_out - first);
 	memcpy(place, &nbytes, 4);
+}
+
+/* Linux built with CONFIG_MEM_SOFT_DIRTY marks all new memory as changed; what is there is enough. */
+static void look_for_marks(void)
+{
+	int fd = open("/proc/self/pagemap", O_RDONLY);
+	uint64_t word = 0;
+
+	if (pread(fd, &word, sizeof(word), SHARED_AT / PAGE * sizeof(word)) != sizeof(word))
+		_exit(12);
+	close(fd);
+	marks = (int)(word >> MARK & 1);
 }
 
 /*
@@ -1067,6 +1097,7 @@ int main(int argc, char **argv)
 	catch_signals();
 	grow_stack();
 	share();
+	look_for_marks();
 	find_window();
 	say_hello();
 	serve();
