@@ -15,14 +15,18 @@ shift
 root=$(realpath "$(dirname "$0")/..")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+[[ -e $kernel/lib ]] || ln -s usr/lib "$kernel/lib" # where newer packages have the modules
 release=$(basename "$kernel"/lib/modules/*)
 
-# The first file system: a shell, and the modules that lead to the others.
+# The first file system: a shell, and the modules that lead to the others. The other
+# modules are found where they are looked for, once all is mounted.
 mkdir -p "$work"/first/{bin,modules,proc,sys,dev,lower,disk,new} "$work"/disk/{upper,work,tmp}
 cp "$(command -v busybox)" "$work/first/bin/busybox"
 depmod -b "$kernel" "$release"
+echo "$kernel" >"$work/first/kernel"
 for module in crc32c_generic virtio_pci virtio_blk 9pnet_virtio 9p overlay ext4; do
-	modprobe -d "$kernel" -S "$release" --show-depends "$module" | awk '$1 == "insmod" { print $2 }'
+	# The first of them newer kernels do not have.
+	{ modprobe -d "$kernel" -S "$release" --show-depends "$module" 2>/dev/null || true; } | awk '$1 == "insmod" { print $2 }'
 done | awk '!seen[$0]++' | while read -r path; do
 	module=$(basename "${path%.xz}")
 	if [[ $path == *.xz ]]; then xz -dc "$path"; else cat "$path"; fi >"$work/first/modules/$module"
@@ -39,6 +43,8 @@ mount -t 9p -o ro,trans=virtio,version=9p2000.L,cache=loose,msize=512000 root /l
 mount -t ext4 /dev/vda /disk
 chmod 1777 /disk/tmp
 mount -t overlay -o lowerdir=/lower,upperdir=/disk/upper,workdir=/disk/work over /new
+mkdir -p /new/usr/lib/modules
+mount --bind /lower$(cat /kernel)/lib/modules /new/usr/lib/modules
 mount --move /dev /new/dev
 mkdir -p /new/dev/pts /new/dev/shm
 mount -t devpts -o gid=5,mode=620,ptmxmode=666 devpts /new/dev/pts

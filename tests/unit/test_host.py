@@ -43,8 +43,9 @@ def test_a_run_says_what_it_leaves_out() -> None:
 
 
 def test_an_older_kernel_is_not_asked_for_what_it_lacks() -> None:
-    assert release_of("6.1.0-57-cloud-amd64") == (6, 1)
-    assert release_of("6.18.44") == (6, 18)
+    assert release_of("6.1.0-57-cloud-amd64") == (6, 1, 0)
+    assert release_of("6.18.44") == (6, 18, 44)
+    assert release_of("7.0-rc3") == (7, 0) < release_of("7.0.1")
     case = "tests/property/test_odd_arguments_host.py::test_same_results_on_the_host[cachestat]"
     assert "the call cachestat (6.5)" in host.left_out(case, (6, 1))
     assert (

@@ -23,15 +23,15 @@ from pkern.userland.conform.calls import PAGE, Area, Call, Kind, Layout, Outcome
 MAX_LENGTH = 1 << 47  # user space; a longer range wraps or leaves it
 STACK = 3  # RLIMIT_STACK
 
-Release = tuple[int, int]  # of Linux: the numbers that tell its age, (6, 18)
+Release = tuple[int, ...]  # of Linux: the numbers that tell its age, (6, 18, 44), or the first two
 
 
 def release_of(text: str) -> Release:
     """Return the release in what uname gives, such as "6.18.44-anything". Errors: ValueError."""
-    numbers = re.match(r"(\d+)\.(\d+)", text)
+    numbers = re.match(r"\d+\.\d+(\.\d+)?", text)
     if numbers is None:
         raise ValueError(f"{text!r} is no release of Linux")
-    return int(numbers[1]), int(numbers[2])
+    return tuple(map(int, numbers[0].split(".")))
 
 
 @functools.cache
@@ -358,6 +358,12 @@ def _guards(divergence: Divergence) -> bool:
     return divergence.call.kind is Kind.MADVISE and divergence.call.args[2] in (102, 103)
 
 
+def _shows_guards(divergence: Divergence) -> bool:
+    """Only VmFlags differs, after MADV_GUARD_INSTALL."""
+    guards = any(c.kind is Kind.MADVISE and c.args[2] == 102 for c in divergence.calls)
+    return guards and divergence.fields == {"smaps VmFlags"}
+
+
 def _another_error(divergence: Divergence) -> bool:
     """mremap or madvise that both refuse, with another of the errors that apply."""
     refused = divergence.host.value < 0 and divergence.model.value < 0
@@ -457,6 +463,13 @@ DIFFERENCES: tuple[Difference, ...] = (
         Then.STOP,
         "MADV_GUARD_INSTALL and MADV_GUARD_REMOVE, in mappings of files too since 6.15",
         before=(6, 15),
+    ),
+    Difference(
+        Aspect.STATE,
+        _shows_guards,
+        Then.GO_ON,
+        "VmFlags says of memory that has had guards: gu; 6.18.44 is known to, 6.18.15 does not",
+        before=(6, 18, 44),
     ),
     Difference(
         Aspect.RESULT,
