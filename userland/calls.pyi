@@ -2121,9 +2121,10 @@ class Calls:
         """
 
     def sched_setattr(self, pid: int, addr: int, flags: int) -> int:
-        """Set policy, nice value, slice and priority from struct sched_attr.
+        """Set policy, nice value, slice, priority and times of deadlines from struct sched_attr.
 
-        Errors: EINVAL, E2BIG, ESRCH, EPERM, EFAULT, EOPNOTSUPP (clamps). Source: sched_setattr(2).
+        Errors: EINVAL, E2BIG, ESRCH, EPERM, EFAULT, EBUSY (deadlines that there is no time for),
+        EOPNOTSUPP (clamps). Source: sched_setattr(2).
         """
 
     def sched_setparam(self, pid: int, addr: int) -> int:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from pkern.kernel.values import NamedTuple
 
 SCHED_NORMAL, SCHED_FIFO, SCHED_RR, SCHED_BATCH, SCHED_IDLE, SCHED_DEADLINE = 0, 1, 2, 3, 5, 6
+DEADLINE_PRIORITY = -101  # as /proc/PID/stat shows it
+SLICE_NS = 1_400_000  # what Linux shows of a task that never set one
 TIMER_SLACK_NS = 50_000
 NO_LOGIN = (1 << 32) - 1
 MCE_KILL_LATE, MCE_KILL_EARLY, MCE_KILL_DEFAULT = 0, 1, 2
@@ -55,8 +57,9 @@ class Attributes(NamedTuple):
     """Settings of one task.
 
     nice: -20..19. policy, rt_priority: as sched_setscheduler. slice_ns: which slice it asked for,
-    0: the usual. pdeath_signal: sent to the task when its parent ends, 0 for none. mce_kill:
-    PR_MCE_KILL_* for memory errors, of which there are none.
+    0: the usual. dl_*: what SCHED_DEADLINE was asked for, with which flags. pdeath_signal: sent to
+    the task when its parent ends, 0 for none. mce_kill: PR_MCE_KILL_* for memory errors, of which
+    there are none.
     loginuid, sessionid: who logged in (the machine's number), and which login it was; or NO_LOGIN.
     """
 
@@ -65,6 +68,10 @@ class Attributes(NamedTuple):
     rt_priority: int = 0
     reset_on_fork: int = 0
     slice_ns: int = 0
+    dl_runtime_ns: int = 0
+    dl_deadline_ns: int = 0
+    dl_period_ns: int = 0
+    dl_flags: int = 0
     personality: int = 0
     pdeath_signal: int = 0
     timer_slack_ns: int = TIMER_SLACK_NS
@@ -86,13 +93,14 @@ class Attributes(NamedTuple):
         )
         if not self.reset_on_fork:
             return child
-        return child._replace(
-            nice=max(self.nice, 0), policy=SCHED_NORMAL, rt_priority=0, slice_ns=0
-        )
+        nice = 0 if self.policy in (SCHED_FIFO, SCHED_RR, SCHED_DEADLINE) else max(self.nice, 0)
+        return child._replace(nice=nice, policy=SCHED_NORMAL, rt_priority=0, slice_ns=0)
 
     @property
     def priority(self) -> int:
-        """The priority of /proc/PID/stat: 20 + nice, below 0 for real-time tasks."""
+        """The priority of /proc/PID/stat: 20 + nice, below 0 for real-time tasks and deadlines."""
+        if self.policy == SCHED_DEADLINE:
+            return DEADLINE_PRIORITY
         return -1 - self.rt_priority if self.rt_priority else 20 + self.nice
 
 

@@ -22,6 +22,7 @@ from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError, TaskKilled
 from pkern.kernel.mm.mm import Mm
 from pkern.kernel.namespaces.base import ALL_FLAGS
+from pkern.kernel.tasks.attributes import SCHED_DEADLINE
 from pkern.kernel.tasks.signal.signals import SIGCHLD, SIGKILL
 from pkern.kernel.tasks.task import Task
 from pkern.kernel.vfs.undo import Undo
@@ -94,8 +95,10 @@ def fork(task: Task) -> Task:
 
 
 def _need_task(task: Task) -> None:
-    """Refuse a user one more task than RLIMIT_NPROC allows. Errors: EAGAIN."""
-    uid = task.cred.uid
+    """Refuse one task more than RLIMIT_NPROC, and who has a deadline, a child. Errors: EAGAIN."""
+    given, uid = task.attributes, task.cred.uid
+    if given.policy == SCHED_DEADLINE and not given.reset_on_fork:
+        raise SyscallError(errno.EAGAIN)
     if not uid or task.tasks_of_user(uid) < task.most_tasks:
         return
     if not (task.capable("CAP_SYS_RESOURCE") or task.capable("CAP_SYS_ADMIN")):

@@ -20,6 +20,7 @@ from pkern.kernel.tasks.attributes import (
     SCHED_IDLE,
     SCHED_NORMAL,
     SCHED_RR,
+    SLICE_NS,
     IoContext,
 )
 from pkern.kernel.values import NamedTuple
@@ -27,6 +28,7 @@ from pkern.kernel.vfs.inode import PAGE_SIZE
 from pkern.syscalls.abi import INT_BITS, signed32
 from pkern.syscalls.extensible import extensible
 from pkern.syscalls.table import INT, SINT, STRUCT, syscall
+from pkern.syscalls.tasks.deadlines import Times, admit, need_sense, times_of
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
@@ -36,6 +38,7 @@ RESET_ON_FORK = 0x4000_0000
 KEPT = -1  # a policy: what it is
 # Of struct sched_attr; clamps of utilisation are a kernel's that is built with them.
 RESET, KEEP_POLICY, KEEP_PARAMS, CLAMPS, ALL_FLAGS = 1, 8, 0x10, 0x60, 0x7F
+DEADLINE_FLAGS = 6  # reclaiming, and SIGXCPU for who runs over: kept
 FAIR = (SCHED_NORMAL, SCHED_BATCH)
 NORMAL = (SCHED_NORMAL, SCHED_BATCH, SCHED_IDLE)
 REAL_TIME = (SCHED_FIFO, SCHED_RR)
@@ -43,7 +46,6 @@ MAX_RT_PRIORITY = 99
 PRIO_PROCESS, PRIO_PGRP, PRIO_USER = 0, 1, 2
 CPU_MASK_BYTES = 8
 ONE_CPU = 1
-SLICE_NS = 1_400_000  # what Linux shows of a task that never set one
 SLICES = range(100_000, 100_000_000)  # what one may ask for
 RR_SLICE_NS = 100_000_000
 SCHED_ATTR = extensible("<IIQiIQQQII", least=48)  # up to sched_util_max: 56 bytes
@@ -114,10 +116,11 @@ class Wanted(NamedTuple):
     nice: int
     slice_ns: int = 0
     flags: int = 0
+    times: Times = Times()
 
 
 def _set_scheduling(task: Task, target: Task, wanted: Wanted) -> None:
-    """Set what a policy has. Errors: EINVAL, EPERM, EOPNOTSUPP (clamps).
+    """Set what a policy has. Errors: EINVAL, EPERM, EOPNOTSUPP (clamps), EBUSY (deadlines).
 
     Source: __sched_setscheduler() of Linux 6.18.
     """
@@ -125,14 +128,18 @@ def _set_scheduling(task: Task, target: Task, wanted: Wanted) -> None:
     policy, reset = wanted.policy, flags & RESET
     if policy == KEPT:
         policy, reset = now.policy, now.reset_on_fork
-    if policy not in (*NORMAL, *REAL_TIME) or flags & ~ALL_FLAGS:
+    if policy not in (*NORMAL, *REAL_TIME, SCHED_DEADLINE) or flags & ~ALL_FLAGS:
         raise SyscallError(errno.EINVAL)
+    if policy == SCHED_DEADLINE:
+        need_sense(task, wanted.times)
     if not 0 <= priority <= MAX_RT_PRIORITY or (policy in REAL_TIME) != (priority != 0):
         raise SyscallError(errno.EINVAL)
     if not task.capable("CAP_SYS_NICE"):
         _check_unprivileged(task, target, wanted._replace(policy=policy), reset)
     if flags & CLAMPS:
         raise SyscallError(errno.EOPNOTSUPP)
+    if policy == SCHED_DEADLINE:
+        admit(task, target, wanted.times)
     target.set_attributes(reset_on_fork=reset)
     if flags & KEEP_PARAMS:
         return
@@ -140,6 +147,14 @@ def _set_scheduling(task: Task, target: Task, wanted: Wanted) -> None:
     if policy in FAIR:
         slice_ns = wanted.slice_ns and max(SLICES.start, min(wanted.slice_ns, SLICES.stop))
         target.set_attributes(nice=wanted.nice, slice_ns=slice_ns)
+    if policy == SCHED_DEADLINE:
+        runtime, deadline, period = wanted.times
+        target.set_attributes(
+            dl_runtime_ns=runtime,
+            dl_deadline_ns=deadline,
+            dl_period_ns=period or deadline,
+            dl_flags=flags & DEADLINE_FLAGS,
+        )
 
 
 def _check_unprivileged(task: Task, target: Task, wanted: Wanted, reset: int) -> None:
@@ -150,7 +165,9 @@ def _check_unprivileged(task: Task, target: Task, wanted: Wanted, reset: int) ->
     new_real_time = policy in REAL_TIME and policy != now.policy and not limit
     leaves_idle = now.policy == SCHED_IDLE != policy and not _nice_allowed(target, now.nice)
     stops_reset = now.reset_on_fork and not reset
-    refused = lower or higher or new_real_time or leaves_idle or stops_reset
+    refused = (
+        policy == SCHED_DEADLINE or lower or higher or new_real_time or leaves_idle or stops_reset
+    )
     if refused or not _owns(task, target):
         raise SyscallError(errno.EPERM)
 
@@ -257,22 +274,25 @@ def _attr_in(task: Task, addr: int) -> Wanted:
     """
     size = int.from_bytes(task.mm.copy_in(addr, 4), "little") or SCHED_ATTR.least
     try:
-        _, policy, flags, nice, priority, slice_ns, *_ = SCHED_ATTR.fields_at(task, addr, size)
+        fields = SCHED_ATTR.fields_at(task, addr, size)
     except SyscallError as error:
         if error.errno == errno.EFAULT:
             raise
         task.mm.copy_out(addr, struct.pack("<I", SCHED_ATTR.layout.size))
         raise SyscallError(errno.E2BIG) from error
+    _, policy, flags, nice, priority, *_ = fields
     if flags & CLAMPS and size < SCHED_ATTR.layout.size:
         raise SyscallError(errno.EINVAL)
-    return Wanted(signed32(policy), priority, max(-20, min(19, nice)), slice_ns, flags)
+    nice, times = max(-20, min(19, nice)), Times(*fields[5:8])
+    return Wanted(signed32(policy), priority, nice, times.runtime, flags, times)
 
 
-@syscall(314, "sched_setattr", SINT, INT, INT, partly="no SCHED_DEADLINE, no utilisation clamps")
+@syscall(314, "sched_setattr", SINT, INT, INT, partly="no utilisation clamps")
 def sched_setattr(task: Task, pid: int, addr: int, flags: int) -> int:
-    """Set policy, nice value, slice and priority from struct sched_attr.
+    """Set policy, nice value, slice, priority and times of deadlines from struct sched_attr.
 
-    Errors: EINVAL, E2BIG, ESRCH, EPERM, EFAULT, EOPNOTSUPP (clamps). Source: sched_setattr(2).
+    Errors: EINVAL, E2BIG, ESRCH, EPERM, EFAULT, EBUSY (deadlines that there is no time for),
+    EOPNOTSUPP (clamps). Source: sched_setattr(2).
     """
     if not addr or pid < 0 or flags & INT_BITS:
         raise SyscallError(errno.EINVAL)
@@ -292,6 +312,8 @@ def _with_params_of(target: Task, wanted: Wanted) -> Wanted:
     now = target.attributes
     if now.policy in REAL_TIME:
         return wanted._replace(priority=now.rt_priority)
+    if now.policy == SCHED_DEADLINE:
+        return wanted._replace(priority=0, times=times_of(now))
     return wanted._replace(nice=now.nice)
 
 
@@ -306,14 +328,15 @@ def sched_getattr(task: Task, pid: int, addr: int, size: int, flags: int) -> int
     if not addr or pid < 0 or size not in sizes or flags & INT_BITS:
         raise SyscallError(errno.EINVAL)
     attributes = _task_of(task, pid).attributes
-    real_time = attributes.policy in REAL_TIME
     stored = min(size, SCHED_ATTR.layout.size)
-    shown = (attributes.nice, attributes.slice_ns or SLICE_NS)
-    nice, slice_ns = (0, 0) if real_time else shown
+    nice, flags, times = 0, attributes.reset_on_fork, times_of(attributes)
+    if attributes.policy == SCHED_DEADLINE:
+        flags |= attributes.dl_flags
+    elif attributes.policy not in REAL_TIME:
+        nice, times = attributes.nice, Times(attributes.slice_ns or SLICE_NS)
     raw = SCHED_ATTR.layout.pack(
-        stored, attributes.policy, attributes.reset_on_fork, nice, attributes.rt_priority,
-        slice_ns, 0, 0, 0, 0,
-    )  # fmt: skip
+        stored, attributes.policy, flags, nice, attributes.rt_priority, *times, 0, 0
+    )
     task.mm.copy_out(addr, raw[:stored])
     return 0
 

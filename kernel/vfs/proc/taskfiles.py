@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from pkern.kernel.vfs.fs.latedir import Plan
     from pkern.kernel.vfs.machine import Caller
 
-NUMA = "pkern.kernel.vfs.proc.numa"  # which few ask for
+NUMA, SCHED = "pkern.kernel.vfs.proc.numa", "pkern.kernel.vfs.proc.sched"  # which few ask for
 EACCES, EPERM, ESRCH = errno.EACCES, errno.EPERM, errno.ESRCH
 
 
@@ -125,6 +125,11 @@ ROWS: dict[str, Row] = {
     ),
     "personality": Row(0o400, _of(proc_task.personality), at_read=EPERM),
     "projid_map": _id_map("projid"),
+    "sched": Row(
+        0o644,
+        numbered=late.function(SCHED, "sched"),
+        write=late.function(SCHED, "write_sched"),
+    ),
     "schedstat": Row(0o444, _of(proc_task.schedstat)),
     "sessionid": Row(0o444, _of(proc_sessions.sessionid), whences=ANYWHERE),
     "setgroups": Row(

@@ -16,6 +16,7 @@ SETATTR = 314
 EXT, DEADLINE = 7, 6
 CLAMP, KEEP_PARAMS = 0x20, 0x10
 USUAL = 1_400_000
+MS = 1_000_000
 
 
 @pytest.fixture
@@ -36,8 +37,30 @@ def slice_of(sys: Sys) -> int:
     return int(struct.unpack_from("<Q", sys.load(AT, SCHED_ATTR.layout.size), 24)[0])
 
 
+def with_deadline(sys: Sys, runtime: int, period: int) -> int:
+    times = (runtime, period, 0)
+    sys.store(AT, SCHED_ATTR.layout.pack(56, DEADLINE, 0, 0, 0, *times, 0, 0))
+    return sys.syscall(SETATTR, 0, AT, 0)
+
+
+def test_deadlines_are_admitted_while_nine_tenths_of_the_processor_are_left(sys: Sys) -> None:
+    other = sys.fork()
+    assert with_deadline(sys, 91 * MS, 100 * MS) == -errno.EBUSY
+    assert with_deadline(sys, 60 * MS, 100 * MS) == 0
+    assert with_deadline(other, 31 * MS, 100 * MS) == -errno.EBUSY
+    assert with_deadline(other, 29 * MS, 100 * MS) == 0
+    assert with_deadline(sys, 62 * MS, 100 * MS) == -errno.EBUSY
+    assert with_deadline(sys, 120 * MS, 200 * MS) == 0
+    assert set_attr(sys) == 0
+    assert with_deadline(other, 91 * MS, 100 * MS) == -errno.EBUSY
+    assert with_deadline(other, 90 * MS, 100 * MS) == 0
+    other.exit(0)
+    sys.kernel.sysctl["kernel.sched_rt_runtime_us"] = -1
+    assert with_deadline(sys, 100 * MS, 100 * MS) == 0
+
+
 def test_there_is_no_scheduler_but_the_kernels_own(sys: Sys) -> None:
-    assert set_attr(sys, EXT) == set_attr(sys, DEADLINE) == -errno.EINVAL
+    assert set_attr(sys, EXT) == -errno.EINVAL
     assert sys.sched_get_priority_max(EXT) == sys.sched_get_priority_min(EXT) == 0
 
 
