@@ -324,7 +324,8 @@ class Group:
             leader.trace.end()
         self.gone = self.times
         self.threads.pop(self.pid, None)
-        self.pending.clear()
+        if self.pending.infos:
+            self.pending.clear()
         self.kernel.tasks.release(leader)
         if leader.pid_inode is not None:
             leader.tell_pidfds()

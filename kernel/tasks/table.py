@@ -100,7 +100,8 @@ class TaskTable(dict[int, "Task"]):
     def _forget_user(self, task: Task) -> None:
         """Let a task, and the signals that wait for it alone, count for its user no more."""
         self.count_user(task.cred.uid, -1)
-        task.signals.own.clear()
+        if task.signals.own.infos:
+            task.signals.own.clear()
 
     def replace(self, old: Task, task: Task) -> None:
         """Let a task have the number, and the place, of a dead one."""

@@ -30,13 +30,13 @@ from pkern.kernel.vfs.inode import (
     Inode,
     MappedInode,
 )
-from pkern.kernel.vfs.leases import Leases
 from pkern.kernel.vfs.locks import Locks
 from pkern.kernel.vfs.mounts import NODEV, RDONLY, FsFlags, Mount, MountTable, Path, top
 from pkern.kernel.vfs.walk import DOTS, FREELY, Last, Place, Rules, place_text, walk
 
 if TYPE_CHECKING:
     from pkern.kernel.vfs.inotify import Notify
+    from pkern.kernel.vfs.leases import Lease, Leases
     from pkern.kernel.vfs.machine import Caller, Machine
     from pkern.kernel.vfs.pipe import PipeLimits
 
@@ -111,7 +111,7 @@ class Vfs:
         self.files: dict[int, tuple[File, str]] = {}
         self.numbers = Counter()
         self.locks = Locks()
-        self.leases = Leases(kernel)
+        self.leased: dict[int, list[Lease]] = {}  # by inode; nobody's are not there
         self.inotify = InotifyLimits(kernel.memory.ram)
         self.notify: Notify | None = None  # who is told; None while nobody watches
         self._prune_at = 1024
@@ -156,6 +156,12 @@ class Vfs:
     def pipes(self) -> PipeLimits:
         """What pipes may hold, made for the first of them."""
         made: PipeLimits = load("pkern.kernel.vfs.pipe").PipeLimits()
+        return made
+
+    @cached_property
+    def leases(self) -> Leases:
+        """Who holds which lease, and what is done with them: made when it is first asked for."""
+        made: Leases = load("pkern.kernel.vfs.leases").Leases(self.kernel)
         return made
 
     # ---- cookies ----
@@ -420,7 +426,7 @@ class Vfs:
         if flags & O_PATH:
             return inode
         self._may_open(task, place, inode, flags, wanted)
-        if self.leases.held:
+        if self.leased:
             self.leases.give_way(inode, wanted, flags)
         if flags & O_TRUNC and inode.kind == "file":
             names.cut(task, inode, 0)

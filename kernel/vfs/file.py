@@ -204,7 +204,7 @@ class File:
         if not self.flags & O_PATH:
             self.inode.file_closed(self)
             self.kernel.vfs.locks.drop_file(self)
-            if self.kernel.vfs.leases.held:
+            if self.kernel.vfs.leased:
                 self.kernel.vfs.leases.closed(self)
         self.inode.released()
 

@@ -66,7 +66,7 @@ class Leases:
     def __init__(self, kernel: Machine) -> None:
         self.kernel = kernel
         self.break_time, self.enable = 45, 1
-        self.held: dict[int, list[Lease]] = {}  # by inode; nobody's are not there
+        self.held = kernel.vfs.leased
 
     def all(self) -> list[Shown]:
         """Return every lease, as /proc/locks has them."""

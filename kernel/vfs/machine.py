@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pkern.kernel.vfs.fs_struct import FsStruct
     from pkern.kernel.vfs.inode import Inode
     from pkern.kernel.vfs.inotify import Notify
-    from pkern.kernel.vfs.leases import Leases
+    from pkern.kernel.vfs.leases import Lease, Leases
     from pkern.kernel.vfs.locks import Locks
     from pkern.kernel.vfs.mounts import Mount, MountNamespace, MountTable
     from pkern.kernel.vfs.pipe import PipeLimits
@@ -120,6 +120,8 @@ class Files(Protocol):
     def numbers(self) -> Counter: ...
     @property
     def locks(self) -> Locks: ...
+    @property
+    def leased(self) -> dict[int, list[Lease]]: ...
     @property
     def leases(self) -> Leases: ...
     @property

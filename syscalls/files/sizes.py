@@ -78,7 +78,7 @@ def truncate(task: Task, path: str, size: int) -> int:
         inode.open_check(task, MAY_WRITE)
         inode.need_shrinkable()
         inode.need_not_running()
-        if task.kernel.vfs.leases.held:
+        if task.kernel.vfs.leased:
             task.kernel.vfs.leases.give_way(inode, MAY_WRITE, O_WRONLY)
     return _set_size(task, inode, size)
 

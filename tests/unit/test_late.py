@@ -114,7 +114,7 @@ def test_each_room_comes_alone_and_holds_what_is_declared() -> None:
 
 def test_each_ioctl_of_an_inode_is_where_it_is_declared() -> None:
     assert all(callable(handler) for handler in OF_INODES.values())
-    assert len(OF_INODES) == 5
+    assert len(OF_INODES) == 6
 
 
 def test_a_handler_takes_its_place_at_the_first_call() -> None:

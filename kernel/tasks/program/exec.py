@@ -126,7 +126,7 @@ def open_program(task: Task, wanted: Wanted) -> File:
     inode.open_check(task, MAY_EXEC)
     if mount is not None and mount.flags & NOEXEC:
         raise SyscallError(errno.EACCES)
-    if task.kernel.vfs.leases.held:
+    if task.kernel.vfs.leased:
         task.kernel.vfs.leases.give_way(inode, MAY_READ, O_RDONLY)
     file = task.kernel.vfs.open_inode(task, inode, path, O_RDONLY, mount)
     file.home, file.descriptors = home, 1

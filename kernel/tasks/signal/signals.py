@@ -130,17 +130,13 @@ class Pending:
     Each signal is charged to a user in queued while it waits (T5 of docs/invariants.md).
     """
 
-    __slots__ = ("_counts", "_queued", "alarm_taken", "infos")
+    __slots__ = ("_counts", "alarm_taken", "infos", "queued")
 
     def __init__(self, queued: Queued) -> None:
         self.infos: list[SigInfo] = []  # read by others, changed here only
         self._counts: dict[int, int] = {}  # of infos by number
-        self._queued = queued
+        self.queued = queued
         self.alarm_taken: Callable[[], None] | None = None
-
-    def beside(self) -> Pending:
-        """Return one with nothing in it whose signals are charged in the same place."""
-        return Pending(self._queued)
 
     def mask(self) -> int:
         """Return which wait: bit n-1 is signal n."""
@@ -157,7 +153,7 @@ class Pending:
     def queue(self, info: SigInfo, user: int) -> None:
         """Keep a signal for a user, beside others of its number."""
         if info.timer is None and info != SigInfo(info.si_signo, SI_USER):
-            self._queued.charge(user)
+            self.queued.charge(user)
             info = info._replace(payer=user)
         self.infos.append(info)
         self._counts[info.si_signo] = self._counts.get(info.si_signo, 0) + 1
@@ -169,7 +165,7 @@ class Pending:
             del self._counts[info.si_signo]
         if info.payer is None:
             return info
-        self._queued.release(info.payer)
+        self.queued.release(info.payer)
         return info._replace(payer=None)
 
     def discard(self, signos: frozenset[int]) -> None:
@@ -242,7 +238,7 @@ class Signals:
     def __init__(self, handlers: Handlers, shared: Pending, blocked: int = 0) -> None:
         self.handlers = handlers
         self.shared = shared
-        self.own = shared.beside()
+        self.own = Pending(shared.queued)
         self.blocked = blocked
         self.awaited = 0
         self.handled = 0  # times that a function of a Python program has run
