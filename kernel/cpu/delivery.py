@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import MemoryFault, SyscallError
 from pkern.kernel.late import load
-from pkern.kernel.tasks import news
+from pkern.kernel.tasks import news, rseq, signals
+from pkern.kernel.tasks.dying import end_process
 from pkern.kernel.tasks.groups import is_orphaned
 from pkern.kernel.tasks.news import CLD_CONTINUED, CLD_STOPPED
 from pkern.kernel.tasks.registers import rseq
@@ -27,7 +28,7 @@ from pkern.kernel.tasks.signal.signals import (
     SigInfo,
 )
 from pkern.kernel.tasks.thread import NO_CALL
-from pkern.kernel.tasks.trace import Event, Steps, Trace, is_held
+from pkern.kernel.tasks.trace import Steps, Trace, is_held
 
 if TYPE_CHECKING:
     from pkern.kernel.cpu.observer import Observed
@@ -195,12 +196,8 @@ def _stop(group: Group, signo: int) -> None:
 
 
 def _die(task: Task, info: SigInfo) -> None:
-    """End a task by a signal, once a tracer that wants to look has looked."""
-    status, trace = info.si_signo | _dump_core(task, info), task.trace
-    if trace is None or not trace.wants(Event.EXIT) or info.si_signo == SIGKILL:
-        task.die_of(status)
-    else:
-        trace.hold_at_event(Event.EXIT, status, lambda task, info: task.die_of(status))
+    """End a task's process by a signal, each thread once a tracer has looked who wants to."""
+    end_process(task, info.si_signo | _dump_core(task, info))
 
 
 def _dump_core(task: Task, info: SigInfo) -> int:

@@ -12,6 +12,8 @@ from pkern.kernel.clock import SECOND
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.cpu.processor import Context
 from pkern.kernel.errors import SyscallError, TaskKilled
+from pkern.kernel.tasks import exec as execution
+from pkern.kernel.tasks.dying import end_process, end_thread, is_awaited
 from pkern.kernel.tasks.program import exec as execution
 from pkern.kernel.tasks.program.exec import Wanted
 from pkern.kernel.tasks.signal.signals import (
@@ -126,7 +128,7 @@ def _execute(task: Task, wanted: Wanted, strings: Strings) -> int:
     try:
         program = execution.load(task, wanted, strings)
     except execution.Lost:
-        _end(task, task.die_of, SIGSEGV)
+        _end(task, end_process, SIGSEGV)
         return 0
     old_pid = task.trace.tracer.number_of(task.pid) if task.trace else 0
     task.become(program)
@@ -250,26 +252,25 @@ def execveat_raw(task: Task, dirfd: int, path: str, argv: int, envp: int, flags:
 @syscall(60, "exit", SINT)
 def exit_task(task: Task, status: int = 0) -> int:
     """End the thread, and the process with its last; status: 8 bits. Source: _exit(2)."""
-    _end(task, task.end_thread, (status & 0xFF) << 8)
+    _end(task, end_thread, (status & 0xFF) << 8)
     return 0
 
 
 @syscall(231, "exit_group", SINT)
 def exit_group(task: Task, status: int = 0) -> int:
     """End the process: each of its threads. Source: exit_group(2)."""
-    _end(task, task.group.exit, (status & 0xFF) << 8)
+    _end(task, end_process, (status & 0xFF) << 8)
     return 0
 
 
-def _end(task: Task, end: Callable[[int], None], status: int) -> None:
+def _end(task: Task, end: Callable[[Task, int], None], status: int) -> None:
     """End, once a tracer that wants to look has looked."""
-    if task.trace is None or not task.trace.wants(TraceEvent.EXIT):
-        end(status)
-        return
-    if task.context is not None:
+    waits = is_awaited(task)
+    if waits and task.context is not None:
         task.context.set_result(-errno.ENOSYS)
-    task.trace.hold_at_event(TraceEvent.EXIT, status, lambda task, info: end(status))
-    raise RegistersSet
+    end(task, status)
+    if waits:
+        raise RegistersSet
 
 
 # ---- waiting ----

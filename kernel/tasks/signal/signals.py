@@ -430,6 +430,8 @@ def _is_python(task: Task) -> bool:
 def _keeps(task: Task, info: SigInfo, group: int) -> bool:
     """Do what sending does before anyone acts on it; tell whether the signal is to be kept."""
     signo = info.si_signo
+    if task.group.exit_code is not None:  # it is ending
+        return False
     if signo == SIGCONT or signo in STOPPING:
         _resume_or_stop(task.group, signo)
     kept = task.signals.fate(signo) is not Fate.IGNORE or task.trace is not None
