@@ -39,6 +39,7 @@ class Restart(Enum):
 
     ALWAYS = "again after any handler"
     IF_ASKED = "again after a handler with SA_RESTART, else EINTR"
+    ANEW = "as IF_ASKED; what it waits for is another one after any signal"
     UNLESS_HANDLED = "again if no handler ran, else EINTR"
     NEVER = "nothing, unless it ends the process"
     CONTINUE = "goes on if no handler ran, else EINTR; keeps its progress"
@@ -47,6 +48,7 @@ class Restart(Enum):
 # What an interrupted call returns inside Linux: ERESTARTSYS, NOINTR, NOHAND, RESTARTBLOCK.
 RESTARTS = {
     Restart.IF_ASKED: 512,
+    Restart.ANEW: 512,
     Restart.ALWAYS: 513,
     Restart.NEVER: 512,
     Restart.UNLESS_HANDLED: 514,

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
 
 SIGRETURN = 15
+IF_ASKED = frozenset({Restart.IF_ASKED, Restart.ANEW})
 
 
 class Unfinished:
@@ -96,18 +97,23 @@ class Unfinished:
             self._leave(task, wait)
             return
         among = _ending(task) if wait.restart is Restart.NEVER else None
+        taken = 0
         while (info := task.signals.take(among)) is not None:
             fate = task.signals.fate(info.si_signo)
             if fate is Fate.HANDLE:
                 self.end_for_handler(task, wait, info)
                 self._delivery.act(task, info)
                 return
-            thread.restart = RESTARTS[wait.restart]
+            thread.restart, taken = RESTARTS[wait.restart], 1
             self._delivery.act(task, info)
             if not task.alive or thread.stopped:
                 break
         task.attention = task.signals.deliverable()
-        if task.alive and not thread.stopped:
+        if wait.restart is Restart.ANEW and taken and task.alive:
+            thread.progress = None
+            _interrupted_result(wait)
+            self._sleepers.go_on(task)
+        elif task.alive and not thread.stopped:
             self._sleepers.sleep(task, wait)
 
     def end_for_handler(self, task: Task, wait: WouldBlock, info: SigInfo) -> None:
@@ -121,7 +127,7 @@ class Unfinished:
             return
         asked = task.signals.sigaction(info.si_signo).flags & SA_RESTART
         result = _interrupted_result(wait)
-        if wait.restart is Restart.ALWAYS or (wait.restart is Restart.IF_ASKED and asked):
+        if wait.restart is Restart.ALWAYS or (wait.restart in IF_ASKED and asked):
             self.finish(task, nr & WORD)
             load("pkern.kernel.cpu.restart").go_back(task, nr & WORD)
         else:

@@ -76,7 +76,7 @@ class Listener(AnonInode):
             raise WouldBlock(
                 notice,
                 progress=notice,
-                restart=Restart.NEVER if sent else Restart.IF_ASKED,
+                restart=Restart.NEVER if sent else Restart.ANEW,
                 interrupted=lambda: self._forget(notice),
             )
         self._forget(notice)

@@ -302,6 +302,40 @@ static void ends(void)
 	printf("the listener goes %d\n", WEXITSTATUS(end_of(child)) == ENOSYS);
 }
 
+/* A stop and SIGCONT make the call another one; so does what is ignored by then. */
+static void renewed(void)
+{
+	int fd, status;
+	struct seccomp_notif n = { 0 }, again = { 0 };
+	pid_t child = child_of(ask_once, 0, &fd);
+
+	ioctl(fd, SECCOMP_IOCTL_NOTIF_RECV, &n);
+	kill(child, SIGSTOP);
+	waitpid(child, &status, WUNTRACED);
+	printf("stopped %x\n", status);
+	printf("its id %ld\n", result(ioctl(fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &n.id)));
+	kill(child, SIGCONT);
+	printf("again %ld", result(ioctl(fd, SECCOMP_IOCTL_NOTIF_RECV, &again)));
+	printf(" next %d\n", again.id == n.id + 1);
+	printf("old %ld", answer(fd, n.id, 1, 0, 0));
+	printf(" new %ld", answer(fd, again.id, 7, 0, 0));
+	printf(" end %x\n", end_of(child));
+	close(fd);
+	child = child_of(ask_once, 0, &fd);
+	kill(child, SIGSTOP);
+	waitpid(child, &status, WUNTRACED);
+	kill(child, SIGCONT);
+	usleep(10000);
+	memset(&n, 0, sizeof(n));
+	ioctl(fd, SECCOMP_IOCTL_NOTIF_RECV, &n);
+	kill(child, SIGCONT);
+	kill(child, SIGCHLD);
+	usleep(10000);
+	printf("not by others %ld", answer(fd, n.id, 9, 0, 0));
+	printf(" end %x\n", end_of(child));
+	close(fd);
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IONBF, 0);
@@ -309,5 +343,6 @@ int main(void)
 	answers();
 	descriptors();
 	ends();
+	renewed();
 	return 0;
 }
