@@ -138,6 +138,18 @@ class Delivery:
         elif info is not None:
             self.deliver(task, info)
 
+    def _stop(self, group: Group, signo: int) -> None:
+        """Stop every thread of a process, and tell its parent, and the tracers."""
+        group.part()
+        for task in group.living():
+            if task.trace is None:
+                task.thread.stopped = signo
+            elif not task.trace.held:
+                task.trace.hold_with_group(signo)
+            self._sleepers.interrupt(task)
+        group.stop_seen = False
+        news.tell_parent(group, CLD_STOPPED, signo)
+
     def deliver(self, task: Task, info: SigInfo) -> None:
         """Do what the task wants done about a signal."""
         if self._observed.observer is not None:
@@ -149,7 +161,7 @@ class Delivery:
             _die(task, info)
         elif fate is Fate.STOP:
             if info.si_signo == SIGSTOP or not is_orphaned(task.kernel, task.pgid):
-                _stop(task.group, info.si_signo)
+                self._stop(task.group, info.si_signo)
         elif fate is Fate.HANDLE:
             _handle(task, info)
 
@@ -181,18 +193,6 @@ def _die_on_stack(task: Task, info: SigInfo) -> None:
     if info.si_signo == SIGSEGV:
         task.signals.set_action(SIGSEGV, signals.SIG_DFL)
     signals.force(task, SigInfo(SIGSEGV, SI_KERNEL))
-
-
-def _stop(group: Group, signo: int) -> None:
-    """Stop every thread of a process, and tell its parent, and the tracers."""
-    group.part()
-    for task in group.living():
-        if task.trace is None:
-            task.thread.stopped = signo
-        elif not task.trace.held:
-            task.trace.hold_with_group(signo)
-    group.stop_seen = False
-    news.tell_parent(group, CLD_STOPPED, signo)
 
 
 def _die(task: Task, info: SigInfo) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.tasks.locks.futex import Bystander, PrivateWord, Sleeper
-from pkern.kernel.wait import WouldBlock
+from pkern.kernel.wait import Restart, WouldBlock
 
 if TYPE_CHECKING:
     from pkern.kernel.clock import Clock
@@ -69,6 +69,15 @@ class Sleepers:
             task.told()
         elif not task.thread.stopped:
             self._queue.add(task)
+
+    def interrupt(self, task: Task) -> None:
+        """End the sleep of a task that has been stopped: it will go on with its call, or anew."""
+        wait = task.waiting
+        if wait is None or wait.restart is Restart.NEVER:
+            return
+        self.unpark(task)
+        if wait.restart is Restart.ANEW:
+            begin_anew(task, wait)
 
     def go_on(self, task: Task) -> None:
         """Let a task run that is no longer stopped, or held by its tracer, if it does not sleep."""
@@ -142,3 +151,10 @@ class Sleepers:
             thread.call, thread.progress = (nr, tuple(arguments)), sleeper
             thread.parked = WouldBlock(word, progress=sleeper)
             others[task] = None
+
+
+def begin_anew(task: Task, wait: WouldBlock) -> None:
+    """Forget what a call has waited for: its next try is its first."""
+    task.thread.progress = None
+    if wait.interrupted is not None:
+        wait.interrupted()

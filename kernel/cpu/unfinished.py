@@ -11,6 +11,7 @@ import errno
 from functools import partial
 from typing import TYPE_CHECKING
 
+from pkern.kernel.cpu.sleepers import begin_anew
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.late import load
 from pkern.kernel.tasks.signal.signals import SA_RESTART, SIGKILL, Fate
@@ -110,8 +111,7 @@ class Unfinished:
                 break
         task.attention = task.signals.deliverable()
         if wait.restart is Restart.ANEW and taken and task.alive:
-            thread.progress = None
-            _interrupted_result(wait)
+            begin_anew(task, wait)
             self._sleepers.go_on(task)
         elif task.alive and not thread.stopped:
             self._sleepers.sleep(task, wait)

@@ -160,6 +160,9 @@ def _sleep_by_work(
             rest = max(0, sleep.due - sleep.clock.now())
             task.mm.copy_out(remain, pair.pack(*divmod(rest, SECOND)))
 
+    if not sleep.clock.known and not task.signals.deliverable():  # it has been stopped, and goes on
+        interrupted()
+        raise SyscallError(errno.EINVAL)
     sleep.clock.watch(sleep)
     raise WouldBlock(
         sleep.key,

@@ -137,6 +137,53 @@ static void the_dead(void)
 	ask("gone", CLOCK(child, SCHED));
 }
 
+/* A thread sleeps by the work of who is reaped: a handler ends that, and so does a stop. */
+static int slept_by, how;
+static volatile long answer;
+
+static void *sleeper(void *arg)
+{
+	struct timespec time = { 10, 0 }, left = { 77, 77 };
+
+	errno = 0;
+	answer = syscall(SYS_clock_nanosleep, slept_by, how, &time, &left);
+	printf(" %ld %d left %ld", answer, errno, (long)left.tv_sec);
+	return arg;
+}
+
+static void the_reaped(void)
+{
+	struct sigaction act = { .sa_handler = wake };
+
+	sigaction(SIGUSR2, &act, NULL);
+	for (int i = 0; i < 4; i++) {
+		pthread_t thread;
+		int child = fork(), other;
+		if (!child)
+			for (;;)
+				pause();
+		slept_by = CLOCK(child, SCHED), how = i & 1 ? TIMER_ABSTIME : 0, answer = 99;
+		pthread_create(&thread, NULL, sleeper, NULL);
+		usleep(5000);
+		end(child);
+		usleep(5000);
+		printf("reaped %ld", answer);
+		fflush(stdout);
+		if (i < 2) {
+			pthread_kill(thread, SIGUSR2);
+		} else if (!(other = fork())) {
+			kill(getppid(), SIGSTOP);
+			usleep(5000);
+			kill(getppid(), SIGCONT);
+			_exit(0);
+		} else {
+			waitpid(other, NULL, 0);
+		}
+		pthread_join(thread, NULL);
+		printf("\n");
+	}
+}
+
 int main(void)
 {
 	pthread_t thread;
@@ -155,5 +202,6 @@ int main(void)
 	pthread_join(thread, NULL);
 	the_dead();
 	while_another_works();
+	the_reaped();
 	return 0;
 }
