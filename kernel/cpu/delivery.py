@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import MemoryFault, SyscallError
 from pkern.kernel.late import load
-from pkern.kernel.tasks import news, rseq, signals
+from pkern.kernel.tasks import news
 from pkern.kernel.tasks.dying import end_process
 from pkern.kernel.tasks.groups import is_orphaned
 from pkern.kernel.tasks.news import CLD_CONTINUED, CLD_STOPPED

@@ -12,7 +12,6 @@ from pkern.kernel.clock import SECOND
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.cpu.processor import Context
 from pkern.kernel.errors import SyscallError, TaskKilled
-from pkern.kernel.tasks import exec as execution
 from pkern.kernel.tasks.dying import end_process, end_thread, is_awaited
 from pkern.kernel.tasks.program import exec as execution
 from pkern.kernel.tasks.program.exec import Wanted
