@@ -31,7 +31,8 @@ def end_thread(task: Task, status: int) -> None:
 def end_process(task: Task, status: int) -> None:
     """End a task's process in the task's turn, or the task if its process is at that already."""
     group = task.group
-    if group.exit_code is None and not any(map(is_awaited, group.living())):
+    plain = task.trace is None and len(group.threads) == 1  # most processes
+    if group.exit_code is None and (plain or not any(map(is_awaited, group.living()))):
         group.exit(status)
         return
     if group.exit_code is None:

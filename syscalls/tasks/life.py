@@ -264,7 +264,7 @@ def exit_group(task: Task, status: int = 0) -> int:
 
 def _end(task: Task, end: Callable[[Task, int], None], status: int) -> None:
     """End, once a tracer that wants to look has looked."""
-    waits = is_awaited(task)
+    waits = task.trace is not None and is_awaited(task)
     if waits and task.context is not None:
         task.context.set_result(-errno.ENOSYS)
     end(task, status)
