@@ -6,10 +6,11 @@ from time import process_time
 import pytest
 
 from pkern.userland.cli.main import main
-from pkern.userland.lab import MODULES, REGISTRY, Scale, Verdict, guest_memory, run
+from pkern.userland.lab import MODULES, REGISTRY, Scale, Verdict, run
 from pkern.userland.lab.bench import LEAST_ROUNDS, Spread
 from pkern.userland.lab.claims import LETTER_ID, UNTRIED
 from pkern.userland.lab.designs import DESIGNS, LIST
+from pkern.userland.lab.experiments import guest_memory
 from pkern.userland.lab.pictures import Panels
 from pkern.userland.lab.progress import steps, watching
 from pkern.userland.lab.report import ARCHIVE, index, linked, page, print_result, write_page

@@ -58,7 +58,7 @@ def test_an_older_kernel_is_not_asked_for_what_it_lacks() -> None:
 @pytest.mark.parametrize("here", [False, True])
 def test_a_trait_of_the_host_leaves_its_tests_out(here: bool) -> None:
     traits = [replace(trait, here=here) for trait in host.TRAITS]
-    test = "tests/system/test_programs.py::test_pkern_prints_what_linux_prints[vsyscall]"
+    test = "tests/system/programs/test_programs.py::test_pkern_prints_what_linux_prints[vsyscall]"
     assert bool(host.left_out(test, (6, 18), traits)) is here
     assert host.left_out(test.replace("vsyscall", "cow"), (6, 18), traits) == ""
 
@@ -74,12 +74,13 @@ def test_every_pattern_names_tests_that_exist(request: pytest.FixtureRequest) ->
                "tests/unit/tasks/test_info.py", "tests/unit/proc/test_proc_files.py",
                "tests/unit/proc/test_proc.py",
                "tests/property/test_odd_arguments_host.py",
-               "tests/property/test_oracle.py", "tests/system/test_elf.py",
-               "tests/system/test_elf_kernel_pages.py",
-               "tests/system/test_elf_errors.py", "tests/system/test_programs.py",
-               "tests/system/test_uml.py", "tests/system/test_mount.py",
-               "tests/system/test_debuggers.py", "tests/system/test_core_files.py",
-               "tests/system/test_namespace_tools.py"]  # fmt: skip
+               "tests/property/test_oracle.py", "tests/system/programs/test_elf.py",
+               "tests/system/programs/test_elf_kernel_pages.py",
+               "tests/system/programs/test_elf_errors.py", "tests/system/programs/test_programs.py",
+               "tests/system/commands/test_uml.py", "tests/system/commands/test_mount.py",
+               "tests/system/debuggers/test_debuggers.py",
+               "tests/system/programs/test_core_files.py",
+               "tests/system/tools/test_namespace_tools.py"]  # fmt: skip
     command = [sys.executable, "-m", "pytest", "-q", "--collect-only", "-p", "no:cacheprovider"]
     done = subprocess.run(
         [*command, *folders], cwd=request.config.rootpath, capture_output=True, text=True

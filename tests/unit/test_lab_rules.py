@@ -2,7 +2,19 @@
 
 import pytest
 
-from pkern.userland.lab import (
+from pkern.userland.lab import rmap_runs
+from pkern.userland.lab.bench import LEAST_ROUNDS, Spread
+from pkern.userland.lab.designs import CHAIN, DESIGNS, LIST, TREE, Compared, Run
+from pkern.userland.lab.experiment import (
+    REGISTRY,
+    LabError,
+    Outcome,
+    Scale,
+    Verdict,
+    experiment,
+    run,
+)
+from pkern.userland.lab.experiments import (
     emulator,
     entry_cost,
     fork_cost,
@@ -15,22 +27,10 @@ from pkern.userland.lab import (
     out_of_memory,
     remap_cost,
     reverse_remap,
-    rmap_runs,
     rmap_tests,
     truncate,
     vma_count,
     windows,
-)
-from pkern.userland.lab.bench import LEAST_ROUNDS, Spread
-from pkern.userland.lab.designs import CHAIN, DESIGNS, LIST, TREE, Compared, Run
-from pkern.userland.lab.experiment import (
-    REGISTRY,
-    LabError,
-    Outcome,
-    Scale,
-    Verdict,
-    experiment,
-    run,
 )
 
 HOLDS, FAILS, WHEN = Verdict.HOLDS, Verdict.DOES_NOT_HOLD, Verdict.HOLDS_ONLY_WHEN

@@ -4,7 +4,17 @@ An experiment is a userland program (system calls only) that is run on machines 
 and a rule over what it measured. `pkern lab list`, `pkern lab run NAME`, `pkern lab report DIR`.
 """
 
-from pkern.userland.lab import (
+from pkern.userland.lab.experiment import (
+    REGISTRY,
+    Experiment,
+    LabError,
+    Result,
+    Scale,
+    Verdict,
+    by_claim,
+    run,
+)
+from pkern.userland.lab.experiments import (
     emulator,
     entry_cost,
     fork_cost,
@@ -21,16 +31,6 @@ from pkern.userland.lab import (
     truncate,
     vma_count,
     windows,
-)
-from pkern.userland.lab.experiment import (
-    REGISTRY,
-    Experiment,
-    LabError,
-    Result,
-    Scale,
-    Verdict,
-    by_claim,
-    run,
 )
 
 MODULES = (

@@ -246,6 +246,6 @@ def stub(machine: Machine, program: Path) -> Any:
 @given(WORDS, TAILS)
 def test_nothing_that_is_asked_raises(stub: Stub, word: str, tail: str) -> None:
     if word in ("D;", "vKill;"):
-        return  # they answer by themselves: tests/system/test_gdb.py
+        return  # they answer by themselves: tests/system/debuggers/test_gdb.py
     answer = stub.answer((word + tail).encode("latin-1"))
     assert isinstance(answer, bytes | Resume)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.commands import SECONDS
 from tests.system.conftest import ROOT, Compile
-from tests.system.test_gdb import PKERN, SETTINGS, gdb, shows
+from tests.system.debuggers.test_gdb import PKERN, SETTINGS, gdb, shows
 
 CALLS = r"""
 #include <signal.h>

@@ -37,4 +37,4 @@ def test_merging_as_recorded_on_a_host(compile_c: Compile, rmap: str) -> None:
     with Kernel(ram="64M", rmap=rmap) as kernel:
         here = Machine(kernel, uid=0).run(program)
         kernel.check()
-    assert here.out.decode() == (Path(__file__).parent / "elf/memory/ksm.txt").read_text()
+    assert here.out.decode() == (Path(__file__).parents[1] / "elf/memory/ksm.txt").read_text()

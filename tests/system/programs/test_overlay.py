@@ -20,7 +20,7 @@ from pkern.kernel.vfs.fs.overlay import OverlayFs
 from pkern.userland.machine_code import captured, put_program, run_machine_code
 from pkern.userland.program import Sys
 
-EXPECTED = Path(__file__).parent / "elf/files/overlay.txt"
+EXPECTED = Path(__file__).parents[1] / "elf/files/overlay.txt"
 FILES = {
     "file": "hello", "one": "link", "lonely": "solo", "dir/a": "a", "dir/b": "b", "dir/new": "n",
     "dir/deep/c": "c", "from": "from", "swap": "swap", "mode": "mode", "kept/k": "kept",

@@ -120,7 +120,7 @@ def test_what_is_asked_for_is_imported(compile_c: Callable[..., Path]) -> None:
     """The counts above are of modules that a command does not need: here they appear."""
     program = str(compile_c(TRUE))
     assert "pkern.syscalls.strace.tracer" in imported("run", "--strace", program)
-    assert "pkern.userland.lab.gate" in imported("lab", "list")
+    assert "pkern.userland.lab.experiments.gate" in imported("lab", "list")
 
 
 # Ctrl-C arrives when the module that is named is looked for.

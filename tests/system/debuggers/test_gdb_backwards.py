@@ -14,7 +14,7 @@ import pytest
 
 from tests.commands import SECONDS
 from tests.system.conftest import ROOT, Compile
-from tests.system.test_gdb import (
+from tests.system.debuggers.test_gdb import (
     COUNTS,
     FAMILY,
     PKERN,

@@ -26,7 +26,7 @@ TOOLS = """
     tail grep sed dd mkfifo mknod tee pwd rmdir echo cmp sha256sum gzip gunzip seq xargs awk od
     hexdump uniq cut tr diff patch truncate test env basename dirname tac cpio true umask expr
 """
-SCRIPTS = sorted((Path(__file__).parent / "scripts").glob("*.sh"))
+SCRIPTS = sorted((Path(__file__).parents[1] / "scripts").glob("*.sh"))
 DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7)}
 
 pytestmark = [

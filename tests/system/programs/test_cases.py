@@ -14,7 +14,7 @@ import pytest
 from pkern.kernel.machine import Kernel
 from tests.system.conftest import Compile, Machine
 
-CASES = Path(__file__).parent / "cases"
+CASES = Path(__file__).parents[1] / "cases"
 NAMES = sorted(path.stem for path in CASES.glob("*.c"))
 
 

@@ -308,7 +308,7 @@ def void(_: object) -> None:
 @pytest.mark.parametrize("uid", [[], ["1000"]], ids=["root", "user"])
 def test_files_answer_as_the_hosts_do(uid: list[str], looked_at: Path) -> None:
     """A hundred calls in a directory of the machine and on a tmpfs of the host."""
-    script, shown = Path(__file__).parent / "scripts/file_calls.py", []
+    script, shown = Path(__file__).parents[1] / "scripts/file_calls.py", []
     for above in (Path("/dev/shm"), looked_at / "tmp"):
         with tempfile.TemporaryDirectory(dir=above) as place:
             os.chmod(place, 0o777)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.commands import SECONDS
 
-SCRIPTS = sorted((Path(__file__).parent / "scripts" / "tools").glob("*.sh"))
+SCRIPTS = sorted((Path(__file__).parents[1] / "scripts" / "tools").glob("*.sh"))
 ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 # On the host whatever a script leaves mounted goes with its namespace.
 HOST = ["unshare", "-m", "-i", "-u", "--propagation", "private", "--"]

@@ -14,8 +14,8 @@ import pytest
 from tests import commands
 from tests.rounds import ROUNDS
 
-ROOT = Path(__file__).parents[2]
-SOURCES = Path(__file__).parent / "schedules"
+ROOT = Path(__file__).parents[3]
+SOURCES = Path(__file__).parents[1] / "schedules"
 pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="no compiler")
 # musl's threads have two thirds of glibc's points, so that a search costs half as much.
 SHORT = (shutil.which("musl-gcc") or "gcc", "-static", "-O1", "-pthread")
@@ -143,7 +143,7 @@ def test_processes_too(folder):
     assert re.search(r"goes on with other output: status 0: ba", done.stdout)
 
 
-ORDERS = Path(__file__).parent / "orders"
+ORDERS = Path(__file__).parents[1] / "orders"
 # C(n + m, n) orders of n and m points; those that come to a state that is new; that matter.
 COUNTS = {
     "handover": (38, 21, 6),
