@@ -207,11 +207,7 @@ class Kernel:
         self._mount_its_own()
         self.memory.stores = self.vfs
         self.log.write(KERN_INFO, f"pkern: {self.ram >> 10}K of memory, reverse map {rmap}")
-        try:
-            self._configure(parse_size(swap), sysctl or {})
-        except (SyscallError, ValueError):
-            self.close()
-            raise
+        self._configure(parse_size(swap), sysctl or {})
 
     def _mount_its_own(self) -> None:
         """Mount what every machine has, from the root on."""
@@ -225,11 +221,15 @@ class Kernel:
         self.vfs.mount_on(tracing, TraceFs(self, lambda: self.tracing), TRACING_FLAGS)
 
     def _configure(self, swap: int, sysctl: Mapping[str, int | str]) -> None:
-        """Do what a boot's command line asks: swap that is on, sysctls that are set."""
-        if swap:
-            self.add_swap(swap)
-        for name, value in sysctl.items():
-            self.sysctl[name] = value
+        """Do what a boot's command line asks, or close the machine: swap that is on, sysctls."""
+        try:
+            if swap:
+                self.add_swap(swap)
+            for name, value in sysctl.items():
+                self.sysctl[name] = value
+        except (SyscallError, ValueError):
+            self.close()
+            raise
 
     # ---- parts that are made when somebody first asks for them ----
 

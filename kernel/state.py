@@ -192,7 +192,7 @@ class _Walk:
         return [tuple(sorted(what.registers().items()))]
 
     def thread(self, what: Thread) -> Iterable[object]:
-        self.text(repr((what.cpu_ns, what.queued)).encode())
+        self.text(repr((what.cpu_ns, what.runner.queued)).encode())
         return self._object(what)
 
     def memory(self, mm: Mm) -> Iterable[object]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import errno
 import inspect
 import sys as host
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import MethodType, ModuleType
@@ -491,52 +492,74 @@ def run_main(
     Errors: TimeIsUp, the task having been killed; NoMain for another result; what main raises.
     """
     sys = Sys(task)
-    kernel, argv = sys.kernel, list(given.argv)
+    kernel = sys.kernel
     sys.environ = dict(given.environment)
     if injector is not None:
         sys.inject(injector)
     sys._after_exec = _leave
     if tracer is not None:
         sys.follow(tracer)
+    with _bounded(kernel, given):
+        try:
+            with outside(kernel.visits):
+                result = call_main(main, sys, list(given.argv))
+        except Replaced:
+            return _run_replaced(kernel, task, given)
+        except (MemoryFault, TaskKilled) as killed:
+            return _killed(sys, killed, on_fault)
+        except BaseException as error:
+            _end_after(sys, error)
+            raise
+    _ = kernel.core  # a program that has closed its machine: MachineClosed
+    sys.exit(_status(result))
+    return _shell_status(task)
+
+
+@contextmanager
+def _bounded(kernel: Kernel, given: Given) -> Iterator[None]:
+    """Let a program run no longer than it was given, and fail where it is to."""
     if given.timeout_ns is not None:
         kernel.clock.end_at(kernel.clock.now_ns + given.timeout_ns)
     for failing in given.failing:
         failing.arm(kernel)
     try:
-        with outside(kernel.visits):
-            result = call_main(main, sys, argv)
-    except Replaced:
-        return _run_replaced(kernel, task, given)
-    except MemoryFault as fault:
-        task.die_of(fault.signo)
-        sys.ended()
-        kernel.log.write(6, f"{task.name}[{task.pid}]: {fault}")
-        if on_fault is not None:
-            on_fault(fault)
-        return 128 + fault.signo
-    except TaskKilled as killed:
-        sys.ended()
-        return 128 + killed.signo
-    except (KernelBug, KernelPanic):
-        raise
-    except TimeIsUp:
-        task.die_of(SIGKILL)
-        sys.ended()
-        raise
-    except KeyboardInterrupt:  # the host's Ctrl-C is the program's
-        task.die_of(SIGINT)
-        sys.ended()
-        raise
-    except BaseException:  # the program's own: on a live machine nothing else ends it
-        sys.exit(1)
-        raise
+        yield
     finally:
         kernel.clock.end_at(None)
         for failing in given.failing:
             failing.disarm(kernel)
-    _ = kernel.core  # a program that has closed its machine: MachineClosed
-    sys.exit(_status(result))
-    return _shell_status(task)
+
+
+def _killed(
+    sys: Sys, end: MemoryFault | TaskKilled, on_fault: Callable[[MemoryFault], object] | None
+) -> int:
+    """End a program that a wrong access or a signal has ended; return its exit status."""
+    task = sys.task
+    if isinstance(end, TaskKilled):
+        sys.ended()
+        return 128 + end.signo
+    task.die_of(end.signo)
+    sys.ended()
+    task.kernel.log.write(6, f"{task.name}[{task.pid}]: {end}")
+    if on_fault is not None:
+        on_fault(end)
+    return 128 + end.signo
+
+
+# What ends a program from outside, as which signal: the host's Ctrl-C is the program's.
+ENDED_AS = {TimeIsUp: SIGKILL, KeyboardInterrupt: SIGINT}
+
+
+def _end_after(sys: Sys, error: BaseException) -> None:
+    """End a program that an exception leaves; after the machine's own nothing can be ended."""
+    if isinstance(error, (KernelBug, KernelPanic)):
+        return
+    signo = next((signo for kind, signo in ENDED_AS.items() if isinstance(error, kind)), 0)
+    if signo:
+        sys.task.die_of(signo)
+        sys.ended()
+    else:  # the program's own: on a live machine nothing else ends it
+        sys.exit(1)
 
 
 def _shell_status(task: Task) -> int:

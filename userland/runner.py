@@ -142,10 +142,6 @@ def run(
     Errors: OSError where the host or execve refuses the program; ValueError for what it cannot be
     given; CpuUnavailable without the extra `emulators`; Deadlock, KernelPanic.
     """
-    if kernel is not None and boot:
-        raise TypeError(f"a machine that runs already takes no boot parameter: {', '.join(boot)}")
-    if root is not None and overlay is not None:
-        raise TypeError("root and overlay: a machine has one /, which may be written or may not")
     source = os.fsdecode(program)
     _check_types(
         argv=argv, env=env, stdin=stdin, cwd=cwd, limits=limits, strace=strace, kernel=kernel
@@ -267,6 +263,8 @@ def _check_strings(argv: Iterable[str], env: Mapping[str, str]) -> None:
 @contextmanager
 def _machine(kernel: Kernel | None, boot: Mapping[str, Any]) -> Iterator[Kernel]:
     """Give the machine that was asked for, or a new one that is closed in the end."""
+    if kernel is not None and boot:
+        raise TypeError(f"a machine that runs already takes no boot parameter: {', '.join(boot)}")
     if kernel is not None:
         yield kernel
         return
@@ -306,6 +304,8 @@ def _place(
     overlay: str | os.PathLike[str] | None,
 ) -> str:
     """Show the root or bring the program; return its path there. Errors: OSError, NotGiven."""
+    if root is not None and overlay is not None:
+        raise TypeError("root and overlay: a machine has one /, which may be written or may not")
     if root is not None:
         show_root(kernel, root, Layer.READ_ONLY)
         return program

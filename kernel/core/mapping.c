@@ -339,14 +339,14 @@ static void hide_tail(mapping *mp, uint64_t pos)
 }
 
 /* It sleeps where Linux may: the next try, which finds the new size, goes on from there. */
-static int64_t cut_with_one_unmap(mapping *mp, uint64_t first, bool begins)
+static int64_t cut_with_one_unmap(mapping *mp, uint64_t first, uint64_t old)
 {
-	if (begins) {
-		unmap_everywhere(mp, first, INDEX_MAX, DROP_COPIES);
-		return NEED_MEMORY;
+	if (mp->size == old) {
+		drop_pages(mp, first, INDEX_MAX);
+		return 0;
 	}
-	drop_pages(mp, first, INDEX_MAX);
-	return 0;
+	unmap_everywhere(mp, first, INDEX_MAX, DROP_COPIES);
+	return NEED_MEMORY;
 }
 
 int64_t mapping_truncate(mapping *mp, uint64_t size)
@@ -364,7 +364,7 @@ int64_t mapping_truncate(mapping *mp, uint64_t size)
 	}
 	tell_step(mp, TRUNCATE_SIZE, first, INDEX_MAX);
 	if (HAS_BUG(BUG_ONE_UNMAP))
-		return cut_with_one_unmap(mp, first, size < old);
+		return cut_with_one_unmap(mp, first, old);
 	cut_range(mp, first, INDEX_MAX, DROP_COPIES);
 	tell_step(mp, TRUNCATE_ZERO_TAIL, first, INDEX_MAX);
 	zero_tail(mp, size);

@@ -129,15 +129,6 @@ class Thread:
             file.put()
 
     @property
-    def queued(self) -> bool:
-        """Whether the task can run, and waits for its turn."""
-        return bool(self.runner.queued)
-
-    @queued.setter
-    def queued(self, queued: bool) -> None:
-        self.runner.queued = queued
-
-    @property
     def cpu_ns(self) -> int:
         """Virtual time that it has run, but for the turn that it is in."""
         return int(self.runner.cpu_ns)

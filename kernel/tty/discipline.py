@@ -261,7 +261,7 @@ class LineDiscipline:
             gone = bytes(self.data[start:])
             del self.data[start:], self.ends[start:]
             if self._local(ECHO):
-                self._rub_out(gone, one)
+                self._rub_out(gone, byte)
             if one:
                 break
         if len(self.data) == self.canon and self._local(ECHO):
@@ -291,8 +291,8 @@ class LineDiscipline:
             start -= 1
         return start
 
-    def _rub_out(self, gone: bytes, one: bool) -> None:
-        """Show that a character is gone."""
+    def _rub_out(self, gone: bytes, byte: int) -> None:
+        """Show that a character is gone, which another erases."""
         first = gone[0]
         if self._local(ECHOPRT):
             if not self.erasing:
@@ -301,8 +301,8 @@ class LineDiscipline:
             self._echo(first)
             for byte in gone[1:]:
                 self._echo_raw(byte)
-        elif one and not self._local(ECHOE):
-            self._echo(self.termios.cc[VERASE])
+        elif self._is(byte, VERASE) and not self._local(ECHOE):
+            self._echo(byte)
         elif first == TAB:
             self._rub_out_tab()
         else:

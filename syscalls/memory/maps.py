@@ -97,6 +97,22 @@ def _note(notes: bytes) -> bytes:
     return b""
 
 
+def _fields_of(of: Task, vma: Vma) -> tuple[int, ...]:
+    """Return what a query tells of a mapping, from its start to its device."""
+    found = columns(of, vma)
+    major, _, minor = found.device.partition(":")
+    return (
+        vma.start,
+        vma.end,
+        sum(bit for bit, vm in VMA_BITS if vma.flags & vm),
+        HUGE_SIZE if vma.flags & lib.VM_HUGETLB else PAGE_SIZE,
+        vma.pgoff * PAGE_SIZE if _is_file_backed(vma) else 0,
+        found.inode,
+        int(major, 16),
+        int(minor, 16),
+    )
+
+
 def _procmap_query(task: Task, of: Task, arg: int) -> int:
     """Store what is known of one mapping.
 
@@ -116,23 +132,8 @@ def _procmap_query(task: Task, of: Task, arg: int) -> int:
     if len(build_id) > id_room:
         raise SyscallError(errno.ENAMETOOLONG)
     name = _name_of(of, vma, name_room) if name_room else b""
-    found = columns(of, vma)
-    backed = _is_file_backed(vma)
-    major, _, minor = found.device.partition(":")
     result = QUERY.layout.pack(
-        *query[:3],
-        vma.start,
-        vma.end,
-        sum(bit for bit, vm in VMA_BITS if vma.flags & vm),
-        HUGE_SIZE if vma.flags & lib.VM_HUGETLB else PAGE_SIZE,
-        vma.pgoff * PAGE_SIZE if backed else 0,
-        found.inode,
-        int(major, 16),
-        int(minor, 16),
-        len(name),
-        len(build_id),
-        name_at,
-        id_at,
+        *query[:3], *_fields_of(of, vma), len(name), len(build_id), name_at, id_at
     )
     if name:
         task.mm.copy_out(name_at, name)

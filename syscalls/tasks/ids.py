@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.credentials import CapSet, Credentials, caps_of, mask_of
+from pkern.kernel.values import NamedTuple
 from pkern.syscalls.table import INT, SINT, syscall
 
 if TYPE_CHECKING:
@@ -95,32 +96,57 @@ def getresgid_raw(task: Task, gid: int, egid: int, sgid: int) -> int:
 # ---- becoming another ----
 
 
-def _one(old: Ids, wanted: int, privileged: bool) -> Ids:
-    """Return the ids after setuid or setgid. Errors: EINVAL, EPERM."""
+class Rule(NamedTuple):
+    """What a call makes of the old ids and the wanted ones.
+
+    free: for who has the capability. bound: for who has not. Errors of both: EINVAL, EPERM.
+    """
+
+    free: Callable[[Ids, Any], Ids]
+    bound: Callable[[Ids, Any], Ids]
+
+
+def _all(old: Ids, wanted: int) -> Ids:
     if wanted == KEEP:
         raise SyscallError(errno.EINVAL)
-    if privileged:
-        return wanted, wanted, wanted
+    return wanted, wanted, wanted
+
+
+def _effective(old: Ids, wanted: int) -> Ids:
+    _all(old, wanted)
     if wanted not in (old[0], old[2]):
         raise SyscallError(errno.EPERM)
     return old[0], wanted, old[2]
 
 
-def _two(old: Ids, wanted: tuple[int, int], privileged: bool) -> Ids:
-    """Return the ids after setreuid or setregid. Errors: EPERM."""
+def _two(old: Ids, wanted: tuple[int, int]) -> Ids:
     real, effective = (o if w == KEEP else w for o, w in zip(old, wanted, strict=False))
-    if not privileged and (real not in old[:2] or effective not in old):
-        raise SyscallError(errno.EPERM)
     changes_saved = wanted[0] != KEEP or (wanted[1] != KEEP and effective != old[0])
     return real, effective, effective if changes_saved else old[2]
 
 
-def _three(old: Ids, wanted: Ids, privileged: bool) -> Ids:
-    """Return the ids after setresuid or setresgid. Errors: EPERM."""
-    real, effective, saved = (o if w == KEEP else w for o, w in zip(old, wanted, strict=True))
-    if not privileged and not {real, effective, saved} <= set(old):
+def _two_of_own(old: Ids, wanted: tuple[int, int]) -> Ids:
+    new = _two(old, wanted)
+    if new[0] not in old[:2] or new[1] not in old:
         raise SyscallError(errno.EPERM)
+    return new
+
+
+def _three(old: Ids, wanted: Ids) -> Ids:
+    real, effective, saved = (o if w == KEEP else w for o, w in zip(old, wanted, strict=True))
     return real, effective, saved
+
+
+def _three_of_own(old: Ids, wanted: Ids) -> Ids:
+    new = _three(old, wanted)
+    if not set(new) <= set(old):
+        raise SyscallError(errno.EPERM)
+    return new
+
+
+ONE = Rule(_all, _effective)  # setuid, setgid
+TWO = Rule(_two, _two_of_own)  # setreuid, setregid
+THREE = Rule(_three, _three_of_own)  # setresuid, setresgid
 
 
 def _changes_nothing(old: Ids, file_id: int, wanted: Ids) -> bool:
@@ -141,14 +167,16 @@ def _kgid(task: Task, gid: int) -> int:
     return narrow if narrow == KEEP else task.cred.user_ns.kgid(narrow)
 
 
-def _set_uids(task: Task, rule: Callable[..., Ids], wanted: Any) -> int:
-    uids = rule(task.cred.uids, wanted, task.capable_in(task.cred.user_ns, "CAP_SETUID"))
+def _set_uids(task: Task, rule: Rule, wanted: Any) -> int:
+    able = task.capable_in(task.cred.user_ns, "CAP_SETUID")
+    uids = (rule.free if able else rule.bound)(task.cred.uids, wanted)
     commit(task, task.cred.with_uids(*uids))
     return 0
 
 
-def _set_gids(task: Task, rule: Callable[..., Ids], wanted: Any) -> int:
-    gids = rule(task.cred.gids, wanted, task.capable_in(task.cred.user_ns, "CAP_SETGID"))
+def _set_gids(task: Task, rule: Rule, wanted: Any) -> int:
+    able = task.capable_in(task.cred.user_ns, "CAP_SETGID")
+    gids = (rule.free if able else rule.bound)(task.cred.gids, wanted)
     commit(task, task.cred.with_gids(*gids))
     return 0
 
@@ -159,7 +187,7 @@ def setuid(task: Task, uid: int) -> int:
 
     Errors: EINVAL, EPERM. Source: setuid(2).
     """
-    return _set_uids(task, _one, _kuid(task, uid))
+    return _set_uids(task, ONE, _kuid(task, uid))
 
 
 @syscall(106, "setgid", INT)
@@ -168,19 +196,19 @@ def setgid(task: Task, gid: int) -> int:
 
     Source: setgid(2).
     """
-    return _set_gids(task, _one, _kgid(task, gid))
+    return _set_gids(task, ONE, _kgid(task, gid))
 
 
 @syscall(113, "setreuid", INT, INT)
 def setreuid(task: Task, uid: int, euid: int) -> int:
     """Set the real and the effective user id; -1 keeps one. Errors: EPERM. Source: setreuid(2)."""
-    return _set_uids(task, _two, (_kuid(task, uid), _kuid(task, euid)))
+    return _set_uids(task, TWO, (_kuid(task, uid), _kuid(task, euid)))
 
 
 @syscall(114, "setregid", INT, INT)
 def setregid(task: Task, gid: int, egid: int) -> int:
     """Set the real and the effective group; -1 keeps one. Errors: EPERM. Source: setregid(2)."""
-    return _set_gids(task, _two, (_kgid(task, gid), _kgid(task, egid)))
+    return _set_gids(task, TWO, (_kgid(task, gid), _kgid(task, egid)))
 
 
 @syscall(117, "setresuid", INT, INT, INT)
@@ -189,7 +217,7 @@ def setresuid(task: Task, uid: int, euid: int, suid: int) -> int:
     wanted, old = (_kuid(task, uid), _kuid(task, euid), _kuid(task, suid)), task.cred
     if _changes_nothing(old.uids, old.fsuid, wanted):
         return 0
-    return _set_uids(task, _three, wanted)
+    return _set_uids(task, THREE, wanted)
 
 
 @syscall(119, "setresgid", INT, INT, INT)
@@ -198,7 +226,7 @@ def setresgid(task: Task, gid: int, egid: int, sgid: int) -> int:
     wanted, old = (_kgid(task, gid), _kgid(task, egid), _kgid(task, sgid)), task.cred
     if _changes_nothing(old.gids, old.fsgid, wanted):
         return 0
-    return _set_gids(task, _three, wanted)
+    return _set_gids(task, THREE, wanted)
 
 
 @syscall(122, "setfsuid", INT)

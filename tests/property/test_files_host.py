@@ -16,7 +16,7 @@ import shutil
 import stat
 import struct
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -59,74 +59,89 @@ def some_path(chance: random.Random) -> str:
     return path if kind < 0.95 else f"../{path}"
 
 
+class Draws:
+    """What arguments are drawn from: a path, a descriptor's slot, one of some values."""
+
+    def __init__(self, seed: int) -> None:
+        self.chance = random.Random(seed)
+
+    def path(self) -> str:
+        return some_path(self.chance)
+
+    def slot(self) -> int:
+        return self.chance.randrange(4)
+
+    def one_of(self, values: Sequence[Any]) -> Any:
+        return self.chance.choice(values)
+
+    def below(self, limit: int) -> int:
+        return self.chance.randrange(limit)
+
+
+# Name of a method of Side: how often it comes, and what draws its arguments.
+MAKERS: dict[str, tuple[int, Callable[[Draws], tuple[Any, ...]]]] = {
+    "mkdir": (8, lambda d: (d.path(), d.one_of(MODES))),
+    "rmdir": (4, lambda d: (d.path(),)),
+    "unlink": (5, lambda d: (d.path(),)),
+    "open": (12, lambda d: (d.slot(), d.path(), d.one_of(FLAGS), d.one_of(MODES))),
+    "openat": (5, lambda d: (d.slot(), d.slot(), d.path(), d.one_of(FLAGS), 0o644)),
+    "close": (3, lambda d: (d.slot(),)),
+    "read": (4, lambda d: (d.slot(), d.one_of((0, 1, 10)))),
+    "write": (5, lambda d: (d.slot(), bytes(d.one_of((0, 1, 10))))),
+    "pread": (2, lambda d: (d.slot(), 5, d.one_of((-1, 0, 3)))),
+    "pwrite": (2, lambda d: (d.slot(), b"pw", d.one_of((-1, 0, 30)))),
+    "lseek": (3, lambda d: (d.slot(), d.one_of((-3, 0, 5, 50)), d.below(6))),
+    "stat": (5, lambda d: (d.path(),)),
+    "lstat": (4, lambda d: (d.path(),)),
+    "fstat": (3, lambda d: (d.slot(),)),
+    "symlink": (8, lambda d: (d.path() or "a", d.path())),
+    "readlink": (3, lambda d: (d.path(),)),
+    "link": (6, lambda d: (d.path(), d.path())),
+    "rename": (8, lambda d: (d.path(), d.path())),
+    "renameat2": (5, lambda d: (d.path(), d.path(), d.one_of((0, 1, 2, 3)))),
+    "unlinkat": (3, lambda d: (d.slot(), d.path(), d.one_of((0, 0x200, 1)))),
+    "mkdirat": (3, lambda d: (d.slot(), d.path(), 0o755)),
+    "linkat": (2, lambda d: (d.slot(), d.path(), d.slot(), d.path(), d.one_of((0, 0x400)))),
+    "chdir": (3, lambda d: (d.path(),)),
+    "fchdir": (2, lambda d: (d.slot(),)),
+    "getcwd": (3, lambda d: ()),
+    "access": (4, lambda d: (d.path(), d.one_of((0, 1, 2, 4, 7, 8)))),
+    "faccessat2": (2, lambda d: (d.slot(), d.path(), 2, d.one_of((0, 0x100, 0x200, 1)))),
+    "chmod": (4, lambda d: (d.path(), d.one_of(MODES))),
+    "fchmod": (2, lambda d: (d.slot(), d.one_of(MODES))),
+    "chown": (2, lambda d: (d.path(), d.one_of((-1, 0, USER)), d.one_of((-1, 7)))),
+    "lchown": (1, lambda d: (d.path(), -1, -1)),
+    "truncate": (3, lambda d: (d.path(), d.one_of((-1, 0, 5, 5000)))),
+    "ftruncate": (3, lambda d: (d.slot(), d.one_of((-1, 0, 7)))),
+    "utime": (2, lambda d: (d.path(), d.one_of((None, (5, 7))))),
+    "mknod": (3, lambda d: (d.path(), d.one_of((0, 0o100644, 0o010600, 0o040000, 0o170000)))),
+    "listdir": (4, lambda d: (d.path(),)),
+    "dup": (2, lambda d: (d.slot(), d.slot())),
+    "pipe": (3, lambda d: (d.slot(), d.slot())),
+    "getfl": (2, lambda d: (d.slot(),)),
+    "setfl": (2, lambda d: (d.slot(), d.one_of((0o4000, 0o6000, 0o4000 | 0o3)))),
+    "flock": (4, lambda d: (d.slot(), d.one_of((1, 2, 8, 3)))),
+    "lockf": (3, lambda d: (d.slot(), d.below(3), d.one_of((0, 4)), 6)),
+    "sendfile": (2, lambda d: (d.slot(), d.slot(), d.one_of((0, 4, 100)))),
+    "copy_file_range": (2, lambda d: (d.slot(), d.slot(), d.one_of((0, 4, 100)))),
+    "fadvise": (1, lambda d: (d.slot(), d.one_of((0, -1)), d.below(8))),
+    "fallocate": (2, lambda d: (d.slot(), d.one_of((0, 1)), d.one_of((-1, 9)))),
+    "listxattr": (1, lambda d: (d.path(),)),
+    "readlinkat": (1, lambda d: (d.slot(), d.path())),
+    "fchown": (1, lambda d: (d.slot(), -1, d.one_of((-1, 5)))),
+    "utimens": (2, lambda d: (d.slot(), d.path(), d.one_of((0, 0x100)))),
+    "umask": (1, lambda d: (d.one_of((0o22, 0o77, 0)),)),
+    "getxattr": (1, lambda d: (d.path(), "user.x")),
+    "setxattr": (1, lambda d: (d.path(), "user.x", b"v")),
+}  # fmt: skip
+
+
 def sequence(seed: int) -> list[Step]:
     """Return LENGTH steps: a name of Side's methods and its arguments."""
-    chance = random.Random(seed)
-
-    def path() -> str:
-        return some_path(chance)
-
-    def slot() -> int:
-        return chance.randrange(4)
-
-    makers: dict[str, tuple[int, Callable[[], tuple[Any, ...]]]] = {
-        "mkdir": (8, lambda: (path(), chance.choice(MODES))),
-        "rmdir": (4, lambda: (path(),)),
-        "unlink": (5, lambda: (path(),)),
-        "open": (12, lambda: (slot(), path(), chance.choice(FLAGS), chance.choice(MODES))),
-        "openat": (5, lambda: (slot(), slot(), path(), chance.choice(FLAGS), 0o644)),
-        "close": (3, lambda: (slot(),)),
-        "read": (4, lambda: (slot(), chance.choice((0, 1, 10)))),
-        "write": (5, lambda: (slot(), bytes(chance.choice((0, 1, 10))))),
-        "pread": (2, lambda: (slot(), 5, chance.choice((-1, 0, 3)))),
-        "pwrite": (2, lambda: (slot(), b"pw", chance.choice((-1, 0, 30)))),
-        "lseek": (3, lambda: (slot(), chance.choice((-3, 0, 5, 50)), chance.randrange(6))),
-        "stat": (5, lambda: (path(),)),
-        "lstat": (4, lambda: (path(),)),
-        "fstat": (3, lambda: (slot(),)),
-        "symlink": (8, lambda: (path() or "a", path())),
-        "readlink": (3, lambda: (path(),)),
-        "link": (6, lambda: (path(), path())),
-        "rename": (8, lambda: (path(), path())),
-        "renameat2": (5, lambda: (path(), path(), chance.choice((0, 1, 2, 3)))),
-        "unlinkat": (3, lambda: (slot(), path(), chance.choice((0, 0x200, 1)))),
-        "mkdirat": (3, lambda: (slot(), path(), 0o755)),
-        "linkat": (2, lambda: (slot(), path(), slot(), path(), chance.choice((0, 0x400)))),
-        "chdir": (3, lambda: (path(),)),
-        "fchdir": (2, lambda: (slot(),)),
-        "getcwd": (3, lambda: ()),
-        "access": (4, lambda: (path(), chance.choice((0, 1, 2, 4, 7, 8)))),
-        "faccessat2": (2, lambda: (slot(), path(), 2, chance.choice((0, 0x100, 0x200, 1)))),
-        "chmod": (4, lambda: (path(), chance.choice(MODES))),
-        "fchmod": (2, lambda: (slot(), chance.choice(MODES))),
-        "chown": (2, lambda: (path(), chance.choice((-1, 0, USER)), chance.choice((-1, 7)))),
-        "lchown": (1, lambda: (path(), -1, -1)),
-        "truncate": (3, lambda: (path(), chance.choice((-1, 0, 5, 5000)))),
-        "ftruncate": (3, lambda: (slot(), chance.choice((-1, 0, 7)))),
-        "utime": (2, lambda: (path(), chance.choice((None, (5, 7))))),
-        "mknod": (3, lambda: (path(), chance.choice((0, 0o100644, 0o010600, 0o040000, 0o170000)))),
-        "listdir": (4, lambda: (path(),)),
-        "dup": (2, lambda: (slot(), slot())),
-        "pipe": (3, lambda: (slot(), slot())),
-        "getfl": (2, lambda: (slot(),)),
-        "setfl": (2, lambda: (slot(), chance.choice((0o4000, 0o6000, 0o4000 | 0o3)))),
-        "flock": (4, lambda: (slot(), chance.choice((1, 2, 8, 3)))),
-        "lockf": (3, lambda: (slot(), chance.randrange(3), chance.choice((0, 4)), 6)),
-        "sendfile": (2, lambda: (slot(), slot(), chance.choice((0, 4, 100)))),
-        "copy_file_range": (2, lambda: (slot(), slot(), chance.choice((0, 4, 100)))),
-        "fadvise": (1, lambda: (slot(), chance.choice((0, -1)), chance.randrange(8))),
-        "fallocate": (2, lambda: (slot(), chance.choice((0, 1)), chance.choice((-1, 9)))),
-        "listxattr": (1, lambda: (path(),)),
-        "readlinkat": (1, lambda: (slot(), path())),
-        "fchown": (1, lambda: (slot(), -1, chance.choice((-1, 5)))),
-        "utimens": (2, lambda: (slot(), path(), chance.choice((0, 0x100)))),
-        "umask": (1, lambda: (chance.choice((0o22, 0o77, 0)),)),
-        "getxattr": (1, lambda: (path(), "user.x")),
-        "setxattr": (1, lambda: (path(), "user.x", b"v")),
-    }  # fmt: skip
-    weights = [weight for weight, _ in makers.values()]
-    chosen = chance.choices(list(makers), weights, k=LENGTH)
-    return [(name, makers[name][1]()) for name in chosen]
+    draws = Draws(seed)
+    weights = [weight for weight, _ in MAKERS.values()]
+    chosen = draws.chance.choices(list(MAKERS), weights, k=LENGTH)
+    return [(name, MAKERS[name][1](draws)) for name in chosen]
 
 
 # ---- the two sides ----

@@ -139,6 +139,22 @@ def add_machine_options(parser: argparse.ArgumentParser, ram: str = DEFAULT_RAM)
     """
     group = parser.add_argument_group("the machine")
     group.add_argument("--ram", default=ram, metavar="SIZE", help=f"RAM, as 16M or 1G ({ram})")
+    _add_sysctls(group)
+    _add_memory(group)
+    group.add_argument(
+        "--cpu",
+        default="",
+        metavar="FEATURES",
+        help="what the processor has beyond the common ones: pku (nothing)",
+    )
+    _add_costs(group)
+    group.add_argument("--seed", type=int, default=0, metavar="N", help="boot seed (0)")
+    group.add_argument(
+        "--host", metavar="DIR", help="show this host directory, read only, under /host"
+    )
+
+
+def _add_sysctls(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--sysctl",
         action="append",
@@ -149,6 +165,9 @@ def add_machine_options(parser: argparse.ArgumentParser, ram: str = DEFAULT_RAM)
     group.add_argument(
         "--sysctl-file", metavar="FILE", help="set those of a file in sysctl.conf's format first"
     )
+
+
+def _add_memory(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--rmap", default=RMAPS[0], choices=RMAPS, help="the reverse map")
     group.add_argument(
         "--nrpte",
@@ -163,12 +182,9 @@ def add_machine_options(parser: argparse.ArgumentParser, ram: str = DEFAULT_RAM)
     group.add_argument(
         "--nodes", type=int, default=1, metavar="N", help="nodes of memory, 1..8 (1)"
     )
-    group.add_argument(
-        "--cpu",
-        default="",
-        metavar="FEATURES",
-        help="what the processor has beyond the common ones: pku (nothing)",
-    )
+
+
+def _add_costs(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--call-ns",
         type=int,
@@ -182,10 +198,6 @@ def add_machine_options(parser: argparse.ArgumentParser, ram: str = DEFAULT_RAM)
         default=BLOCK_NS,
         metavar="NS",
         help=f"the same of a block of machine code ({BLOCK_NS})",
-    )
-    group.add_argument("--seed", type=int, default=0, metavar="N", help="boot seed (0)")
-    group.add_argument(
-        "--host", metavar="DIR", help="show this host directory, read only, under /host"
     )
 
 

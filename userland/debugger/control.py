@@ -366,7 +366,7 @@ class Debugger:
 
     def hold(self, task: Task) -> None:
         """Keep a task out of the queue; it counts as queued."""
-        task.thread.queued = True
+        task.runner.queued = 1
         self._held_back.append(task)
         self.target.has_changed = True
 
@@ -374,7 +374,7 @@ class Debugger:
         """Give those who are no longer held their turns: the next ones."""
         free = [task for task in self._held_back if not self.holds(task)]
         self._held_back = [task for task in self._held_back if self.holds(task)]
-        ready = [task for task in free if task.thread.queued and task.alive]
+        ready = [task for task in free if task.runner.queued and task.alive]
         for task in reversed(ready):
             self.scheduler.queue.add_first(task)
 

@@ -53,7 +53,7 @@ class Guided:
         self.trace: Trace | None = None
         self.redundant = False
 
-    def choose(self, point: int, tasks: Sequence[Candidate], *, preempts: bool) -> int:
+    def choose(self, point: int, tasks: Sequence[Candidate], cost: int) -> int:
         """Return the answer. Errors: Redundant."""
         assert self.trace is not None
         pids = [task.pid for task in tasks]

@@ -107,9 +107,9 @@ FAIR = {
 
 
 class Strategy(Protocol):
-    """Who answers. preempts: whether any answer but the first takes the processor from a task."""
+    """Who answers. cost: how many preemptions any answer but the first is: 1, or none."""
 
-    def choose(self, point: int, tasks: Sequence[Candidate], *, preempts: bool) -> int: ...
+    def choose(self, point: int, tasks: Sequence[Candidate], cost: int) -> int: ...
 
 
 class Points:
@@ -189,7 +189,7 @@ class Points:
         waiting = [one for one in everybody if not isinstance(one, Bystander)]
         if len(waiting) > 1:
             self.count += 1
-            first = waiting[self._answer(waiting, preempts=False)]
+            first = waiting[self._answer(waiting, 0)]
             self._scheduler.sleepers.by_key[key] = dict.fromkeys([first, *everybody])
 
     def _sleep(self, why: Sleep, index: int) -> None:
@@ -264,13 +264,13 @@ class Points:
         self.count += 1
         if self.count > MOST_POINTS:
             raise EndlessRun(f"does not end: {MOST_POINTS:,} points")
-        return self._answer(candidates, preempts=candidates[0] is self._last)
+        return self._answer(candidates, int(candidates[0] is self._last))
 
-    def _answer(self, tasks: Sequence[Candidate], *, preempts: bool) -> int:
-        answer = self._strategy.choose(self.count, tasks, preempts=preempts)
+    def _answer(self, tasks: Sequence[Candidate], cost: int) -> int:
+        answer = self._strategy.choose(self.count, tasks, cost)
         if answer:
             self.choices.append((self.count, answer))
-            self.switches += preempts
+            self.switches += cost
         self._note_block(tasks[answer].pid)
         return answer
 

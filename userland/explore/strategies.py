@@ -43,7 +43,7 @@ class Replay:
     def __init__(self, choices: Choices) -> None:
         self._answers = dict(choices)
 
-    def choose(self, point: int, tasks: Sequence[Candidate], *, preempts: bool) -> int:
+    def choose(self, point: int, tasks: Sequence[Candidate], cost: int) -> int:
         """Return the recorded answer, if there are as many tasks."""
         answer = self._answers.get(point, 0)
         return answer if answer < len(tasks) else 0
@@ -55,7 +55,7 @@ class Blocks:
     def __init__(self, blocks: Sequence[Block]) -> None:
         self._left = deque(blocks)
 
-    def choose(self, point: int, tasks: Sequence[Candidate], *, preempts: bool) -> int:
+    def choose(self, point: int, tasks: Sequence[Candidate], cost: int) -> int:
         """Return the answer that names the block's task; the first one when none is left."""
         pids = [task.pid for task in tasks]
         while self._left:
@@ -73,7 +73,7 @@ class Uniform:
     def __init__(self, seed: str) -> None:
         self._random = Random(seed)
 
-    def choose(self, point: int, tasks: Sequence[Candidate], *, preempts: bool) -> int:
+    def choose(self, point: int, tasks: Sequence[Candidate], cost: int) -> int:
         """Return any answer."""
         return self._random.randrange(len(tasks))
 
@@ -92,7 +92,7 @@ class Priorities:
         self._priorities: dict[int, int] = {}
         self._lowest = depth  # those that have fallen are below it
 
-    def choose(self, point: int, tasks: Sequence[Candidate], *, preempts: bool) -> int:
+    def choose(self, point: int, tasks: Sequence[Candidate], cost: int) -> int:
         """Return the answer that names the task with the highest priority."""
         for task in tasks:
             if task.pid not in self._priorities:
@@ -122,15 +122,15 @@ class Tree:
         self.redundant = False
         self._left = float("inf") if bound is None else bound
 
-    def choose(self, point: int, tasks: Sequence[Candidate], *, preempts: bool) -> int:
+    def choose(self, point: int, tasks: Sequence[Candidate], cost: int) -> int:
         """Return the first answer here, and each other in a copy. Errors: Redundant."""
         if self._was_here():
             self.redundant = True
             raise Redundant("goes on as another schedule did")
-        if preempts and not self._left:
+        if cost > self._left:
             return 0
         for answer in range(1, len(tasks)):
             if self._fork():
-                self._left -= preempts
+                self._left -= cost
                 return answer
         return 0

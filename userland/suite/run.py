@@ -150,22 +150,24 @@ def _result(suite: Suite, job: _Job, what: object) -> Result:
     """Return what came of a job: an outcome, or what its branch raised."""
     name, row = job.case.name, suite.rows[job.row].label
     if isinstance(what, Outcome):
-        sub = (
-            tuple(READERS[suite.reader](what.out.decode(errors="replace"))) if suite.reader else ()
-        )
-        verdict, reason = _judge(
-            what, CONVENTIONS[suite.convention](what.status), sub, reads=bool(suite.reader)
-        )
+        sub = _told(suite, what)
+        verdict, reason = _judge(suite, what, sub)
         return Result(name, row, verdict, reason, what, sub)
     if isinstance(what, WallTimeIsUp):
         return Result(name, row, Verdict.TIMEOUT, f"{suite.seconds:g} s are up (--wall)", None)
     return Result(name, row, Verdict.ERROR, f"{type(what).__name__}: {what}", None)
 
 
-def _judge(
-    outcome: Outcome, verdict: Verdict, sub: Sequence[SubCase], *, reads: bool
-) -> tuple[Verdict, str | None]:
+def _told(suite: Suite, outcome: Outcome) -> tuple[SubCase, ...]:
+    """Return the cases that a program told of, where they are looked for."""
+    if not suite.reader:
+        return ()
+    return tuple(READERS[suite.reader](outcome.out.decode(errors="replace")))
+
+
+def _judge(suite: Suite, outcome: Outcome, sub: Sequence[SubCase]) -> tuple[Verdict, str | None]:
     """Return what a program's own end means, and that of the cases it told of."""
+    verdict = CONVENTIONS[suite.convention](outcome.status)
     bad = [case for case in sub if case.verdict in BAD]
     if outcome.reason is not None:
         return REASONS.get(outcome.status, Verdict.FAIL), outcome.reason
@@ -173,7 +175,7 @@ def _judge(
         return Verdict.FAIL, f"ended by {outcome.signal}"
     if bad:
         return Verdict.FAIL, f"{len(bad)} of {len(sub)} cases"
-    if reads and len(outcome.out) >= KEPT_BYTES:
+    if suite.reader and len(outcome.out) >= KEPT_BYTES:
         return Verdict.ERROR, "it wrote more than is kept: cases that it told of may be lost"
     if verdict is Verdict.PASS and sub and all(case.verdict is Verdict.SKIP for case in sub):
         return Verdict.SKIP, None

@@ -160,9 +160,10 @@ static uint64_t *ram_word(cpu *c, uint64_t physical, uint64_t access)
 
 /* ---- the guest's side: its own page tables ---- */
 
-static uint64_t fault_code(uint64_t access, bool user)
+/* Who accesses what how, as an error code of a fault says it. */
+static uint64_t access_code(cpu *c, uint64_t access)
 {
-	uint64_t code = user ? CPU_FAULT_USER : 0;
+	uint64_t code = (read_reg(c, REG_CS) & 3) == 3 ? CPU_FAULT_USER : 0;
 
 	if (access == ACCESS_WRITE)
 		code |= CPU_FAULT_WRITE;
@@ -219,14 +220,14 @@ static bool walk_tables(cpu *c, uint64_t linear, uint64_t code, struct walk *w)
 	return true;
 }
 
-static bool access_allowed(cpu *c, const struct walk *w, uint64_t access, bool user)
+static bool access_allowed(cpu *c, const struct walk *w, uint64_t code)
 {
-	if (user && !w->user)
+	if (code & CPU_FAULT_USER && !w->user)
 		return false;
-	if (access == ACCESS_EXEC)
+	if (code & CPU_FAULT_FETCH)
 		return w->executable;
-	if (access == ACCESS_WRITE && !w->writable)
-		return !user && !(read_reg(c, REG_CR0) & CR0_WP);
+	if (code & CPU_FAULT_WRITE && !w->writable)
+		return !(code & CPU_FAULT_USER) && !(read_reg(c, REG_CR0) & CR0_WP);
 	return true;
 }
 
@@ -306,9 +307,8 @@ static int permissions(cpu *c, uint64_t linear, const struct walk *w)
 
 static bool fill(cpu *c, uint64_t linear, uint64_t access, struct engine_tlb_entry *entry)
 {
-	bool user = (read_reg(c, REG_CS) & 3) == 3;
 	uint64_t cr3 = read_reg(c, REG_CR3);
-	uint64_t code = fault_code(access, user);
+	uint64_t code = access_code(c, access);
 	struct walk w = { .depth = 0 };
 	int64_t frame;
 
@@ -322,7 +322,7 @@ static bool fill(cpu *c, uint64_t linear, uint64_t access, struct engine_tlb_ent
 	}
 	if (!walk_tables(c, linear, code, &w))
 		return false;
-	if (!access_allowed(c, &w, access, user))
+	if (!access_allowed(c, &w, code))
 		return guest_fault(c, linear, code | CPU_FAULT_PRESENT);
 	frame = window_frame(c, linear, access, &w);
 	if (frame < 0 || !mark_entries(c, &w, access))

@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#define REX_W 8 /* the operand has 8 bytes */
+
 struct cursor {
 	const uint8_t *bytes;
 	uint64_t nr, at;
@@ -83,62 +85,50 @@ static bool has_modrm_0f(uint8_t op)
 	return !memchr(without, op, sizeof(without));
 }
 
-static int immediate_one(const struct insn *in, bool wide)
-{
-	int word = in->word ? 2 : 4, reg = in->modrm >> 3 & 7;
-	uint8_t op = in->opcode;
+/*
+ * Bytes of the immediate behind each opcode of the one-byte map.  w: a word's; r: a register's;
+ * a: an address's; t, T: one byte, a word's, if it is the group's TEST.
+ */
+static const char immediates[16][17] = {
+	"....1w......1w..", /* 00 */
+	"....1w......1w..", /* 10 */
+	"....1w......1w..", /* 20 */
+	"....1w......1w..", /* 30 */
+	"................", /* 40 */
+	"................", /* 50 */
+	"........ww11....", /* 60 */
+	"1111111111111111", /* 70 */
+	"1w11............", /* 80 */
+	"................", /* 90 */
+	"aaaa....1w......", /* a0 */
+	"11111111rrrrrrrr", /* b0 */
+	"112...1w3.2..1..", /* c0 */
+	"....11..........", /* d0 */
+	"1111111144.1....", /* e0 */
+	"......tT........", /* f0 */
+};
 
-	if (op < 0x40)
-		return (op & 7) == 4 ? 1 : (op & 7) == 5 ? word : 0;
-	if ((op & 0xf0) == 0x70 || (op & 0xf8) == 0xb0)
-		return 1;
-	if ((op & 0xf8) == 0xb8)
-		return wide ? 8 : word;
-	if ((op & 0xfc) == 0xa0)
-		return in->short_address ? 4 : 8;
-	switch (op) {
-	case 0x68:
-	case 0x69:
-	case 0x81:
-	case 0xa9:
-	case 0xc7:
-		return word;
-	case 0x6a:
-	case 0x6b:
-	case 0x80:
-	case 0x82:
-	case 0x83:
-	case 0xa8:
-	case 0xc0:
-	case 0xc1:
-	case 0xc6:
-	case 0xcd:
-	case 0xd4:
-	case 0xd5:
-	case 0xe0:
-	case 0xe1:
-	case 0xe2:
-	case 0xe3:
-	case 0xe4:
-	case 0xe5:
-	case 0xe6:
-	case 0xe7:
-	case 0xeb:
-		return 1;
-	case 0xc2:
-	case 0xca:
-		return 2;
-	case 0xc8:
-		return 3;
-	case 0xe8:
-	case 0xe9:
-		return 4;
-	case 0xf6:
-		return reg < 2 ? 1 : 0;
-	case 0xf7:
-		return reg < 2 ? word : 0;
-	default:
+static int immediate_one(const struct insn *in, uint8_t rex)
+{
+	int word = in->word ? 2 : 4;
+	bool is_test = (in->modrm >> 3 & 7) < 2;
+	char size = immediates[in->opcode >> 4][in->opcode & 15];
+
+	switch (size) {
+	case '.':
 		return 0;
+	case 'w':
+		return word;
+	case 'r':
+		return rex & REX_W ? 8 : word;
+	case 'a':
+		return in->short_address ? 4 : 8;
+	case 't':
+		return is_test ? 1 : 0;
+	case 'T':
+		return is_test ? word : 0;
+	default:
+		return size - '0';
 	}
 }
 
@@ -224,7 +214,7 @@ bool insn_decode(const uint8_t *bytes, uint64_t nr, struct insn *in)
 		in->modrm = take(&c);
 		take_operand(&c, in, rex);
 	}
-	c.at += (uint64_t)(in->map == MAP_ONE  ? immediate_one(in, rex & 8)
+	c.at += (uint64_t)(in->map == MAP_ONE  ? immediate_one(in, rex)
 			   : in->map == MAP_0F ? immediate_0f(byte)
 					       : in->map == MAP_0F3A);
 	in->length = (uint8_t)c.at;

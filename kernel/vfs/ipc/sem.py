@@ -156,12 +156,12 @@ class SemaphoreSet(IpcObject):
 
     # ---- waking ----
 
-    def changed(self, operations: list[Operation] | None, *, done: bool) -> None:
+    def changed(self, operations: list[Operation] | None) -> None:
         """Do what waits and has become possible. operations: those made; None: anything was.
 
-        done: an operation has been made already. Source: do_smart_update() of Linux 6.18.
+        Source: do_smart_update() of Linux 6.18.
         """
-        done |= self._wake_zero(operations)
+        done = self._wake_zero(operations)
         touched = range(len(self.semaphores)) if operations is None else self._raised(operations)
         if self.altering:
             done |= self._wake_altering(self.altering, None)
@@ -235,7 +235,7 @@ class SemaphoreSet(IpcObject):
             for undo in self.undo.values():
                 undo[number] = 0
         self.ctime = self.now()
-        self.changed(None, done=False)
+        self.changed(None)
 
     def waiting(self, number: int) -> tuple[int, int]:
         """Return how many calls wait for a semaphore: to be more, and to be zero.
@@ -255,7 +255,8 @@ class SemaphoreSet(IpcObject):
             if change:
                 semaphore.value = min(max(semaphore.value + change, 0), SEMVMX)
                 semaphore.pid = pid
-        self.changed(None, done=True)
+        self.otime = self.now()
+        self.changed(None)
 
     def end(self) -> None:
         """Wake all who wait: EIDRM."""
@@ -328,10 +329,9 @@ class Semaphores:
             self._prepare_undo(of, call.task)
         if not of.attempt(call):
             return False
+        of.otime = of.now()
         if call.alters:
-            of.changed(call.operations, done=True)
-        else:
-            of.otime = of.now()
+            of.changed(call.operations)
         return True
 
     def _prepare_undo(self, of: SemaphoreSet, task: Undoer) -> None:

@@ -185,27 +185,40 @@ def _size_lines(nbytes: int, huge: int, pages: tuple[int, ...]) -> str:
     return AREA_LINES % (nbytes >> 10, page, page, *kbs)
 
 
+NO_THP = f"{'THPeligible:':<16}{0:>8}\n"
+
+
 @functools.lru_cache(256)
-def _last_lines(flags: int, has_keys: bool) -> str:
+def _last_lines(flags: int) -> str:
     """Return the lines that say what an area may be."""
+    return NO_THP + _vm_flags(flags)
+
+
+@functools.lru_cache(256)
+def _last_lines_with_key(flags: int) -> str:
+    """Return the same where the processor has protection keys."""
     pkey = (flags & lib.VM_PKEY_MASK) >> lib.VM_PKEY_SHIFT
-    key = f"{'ProtectionKey:':<16}{pkey:>8}\n" if has_keys else ""
+    return f"{NO_THP}{'ProtectionKey:':<16}{pkey:>8}\n{_vm_flags(flags)}"
+
+
+def _vm_flags(flags: int) -> str:
     codes = "".join([f"{code} " for bit, code in FLAG_BITS if flags & bit])
-    return f"{'THPeligible:':<16}{0:>8}\n{key}VmFlags: {codes}\n"
+    return f"VmFlags: {codes}\n"
 
 
 def smaps(task: Task) -> str:
     """The maps line and the sizes of each VMA. Source: proc_pid_smaps(5)."""
     if not task.alive:
         return ""
-    mm, columns, has_keys = task.mm.handle, Shown(task).columns, task.kernel.has_cpu("pku")
+    mm, columns = task.mm.handle, Shown(task).columns
+    last_lines = _last_lines_with_key if task.kernel.has_cpu("pku") else _last_lines
     texts: list[str] = []
     for vma in areas(task):
         start, end, flags, *_ = vma
         texts += (
             maps_line(vma, columns(vma)),
             _size_lines(end - start, flags & HUGETLB, _pages_of(mm, start)),
-            _last_lines(flags, has_keys),
+            last_lines(flags),
         )
     return "".join(texts)
 

@@ -228,18 +228,20 @@ def tty_number(task: Task) -> int:
     return int(task.tty.rdev) if task.tty is not None else 0
 
 
-def _memory_fields(task: Task, may_look: bool) -> dict[int, int]:
-    """Return stat's fields about memory; where things lie only for who may look."""
-    if not task.alive:
-        return {}
+HIDDEN_PLACES = {26: 1, 27: 1}  # what stat shows of where memory lies to who may not look
+
+
+def _memory_sizes(task: Task) -> dict[int, int]:
+    """Return stat's fields about how much memory a live task has."""
+    c = task.mm.counters
+    return {23: int(c.total_vm) * PAGE_SIZE, 24: int(c.rss_anon + c.rss_file + c.rss_shmem)}
+
+
+def _memory_places(task: Task) -> dict[int, int]:
+    """Return stat's fields about where a live task's memory lies."""
     c, found = task.mm.counters, _areas(task)
-    rss = int(c.rss_anon + c.rss_file + c.rss_shmem)
-    sizes = {23: int(c.total_vm) * PAGE_SIZE, 24: rss}
-    if not may_look:
-        return {**sizes, 26: 1, 27: 1}
-    stack = int(c.start_stack)
-    return sizes | {
-        26: found.start_code, 27: found.end_code, 28: stack, 45: found.start_data,
+    return {
+        26: found.start_code, 27: found.end_code, 28: int(c.start_stack), 45: found.start_data,
         46: found.end_data, 47: int(c.start_brk), 48: found.arg_start, 49: found.arg_end,
         50: found.env_start, 51: found.env_end,
     }  # fmt: skip
@@ -277,7 +279,8 @@ def _stat(task: Task, reader: Task, pid_ns: PidNamespace, used: Times) -> str:
         40: attributes.rt_priority, 41: attributes.policy,
         52: _exit_code(task) if may_look else 0,
     }  # fmt: skip
-    fields |= _memory_fields(task, may_look)
+    if task.alive:
+        fields |= _memory_sizes(task) | (_memory_places(task) if may_look else HIDDEN_PLACES)
     return " ".join(str(fields[number]) for number in range(1, 53)) + "\n"
 
 

@@ -65,8 +65,8 @@ def read(path, nbytes=100, at=0):
         os.close(fd)
 
 
-def main():
-    os.umask(0o027)
+def contents():
+    """What is read is what was written, and sizes change."""
     show("write", write, "a", b"hello")
     show("read", read, "a")
     show("told", told, "a")
@@ -84,6 +84,10 @@ def main():
     show("negative", os.truncate, "a", -1)
     show("large", write, "large", bytes(range(256)) * 4096)
     show("large read", lambda: hash(read("large", 1 << 20)) == hash(bytes(range(256)) * 4096))
+
+
+def directories():
+    """Directories, and paths through what is none."""
     show("no such", read, "missing")
     show("below a file", read, "a/b")
     show("directory", os.mkdir, "d", 0o755)
@@ -91,6 +95,10 @@ def main():
     show("told of it", told, "d")
     show("read a directory", read, "d")
     show("write a directory", write, "d", b"x", os.O_WRONLY)
+
+
+def links():
+    """Second names, and names of names."""
     show("link", os.link, "a", "d/second")
     show("links", told, "a")
     show("link of a directory", os.link, "d", "e")
@@ -103,6 +111,10 @@ def main():
     show("dangling", os.symlink, "nowhere", "lost")
     show("through nothing", read, "lost")
     show("loop", lambda: (os.symlink("loop", "loop"), read("loop")))
+
+
+def renames():
+    """One name over another."""
     show("rename", os.rename, "d/second", "d/third")
     show("rename over", os.rename, "d/third", "large")
     show("renamed", read, "large", 5)
@@ -117,6 +129,10 @@ def main():
     show("exchange back", rename2, "a", "d", EXCHANGE)
     show("exchange with nothing", rename2, "a", "missing", EXCHANGE)
     show("both flags", rename2, "a", "d", NOREPLACE | EXCHANGE)
+
+
+def modes():
+    """Bits and owners."""
     show("chmod", os.chmod, "a", 0o4751)
     show("chmod told", told, "a")
     show("write drops the bit", lambda: (write("a", b"x", os.O_WRONLY), told("a")[0]))
@@ -124,6 +140,10 @@ def main():
     show("chown to oneself", os.chown, "a", os.getuid(), os.getgid())
     show("lchown", os.lchown, "found", os.getuid(), -1)
     show("sticky", os.chmod, "d", 0o1777)
+
+
+def times_set():
+    """Times that calls set."""
     show("times", times, "a", (5, 6), (7, 8))
     show("are", set_times, "a")
     show("only one", times, "a", (9, 10), (0, OMIT))
@@ -136,10 +156,18 @@ def main():
     show("of the link", set_times, "found")
     show("before the epoch", times, "a", (-1, 5), (-2, 6))
     show("too many ns", times, "a", (1, 2_000_000_000), (1, 1))
+
+
+def nodes():
+    """Inodes that hold no bytes."""
     show("fifo", os.mkfifo, "fifo", 0o640)
     show("told of a fifo", told, "fifo")
     show("mknod of a file", os.mknod, "node", 0o100600)
     show("mknod of a device", os.mknod, "null", 0o020666, os.makedev(1, 3))
+
+
+def removals():
+    """Names that go."""
     show("entries", lambda: sorted(os.listdir(".")))
     show("remove a full directory", lambda: (write("d/full", b""), os.rmdir("d")))
     show("remove a file as a directory", os.rmdir, "a")
@@ -147,10 +175,18 @@ def main():
     show("unlink", os.unlink, "d/full")
     show("rmdir", os.rmdir, "d")
     show("rmdir of nothing", os.rmdir, "d")
+
+
+def names():
+    """Names of any length and bytes."""
     show("a long name", write, "n" * 255, b"x")
     show("too long a name", write, "n" * 256, b"x")
     show("bytes that are no text", write, b"\xff\xfe", b"x")
     show("as they are", lambda: b"\xff\xfe" in os.listdir(b"."))
+
+
+def open_without_a_name():
+    """A file that is open and has no name any more."""
     fd = os.open("open", os.O_RDWR | os.O_CREAT, 0o600)
     show("unlink an open one", os.unlink, "open")
     show("write it", os.write, fd, b"still there")
@@ -159,11 +195,19 @@ def main():
     show("allocate", lambda: (os.posix_fallocate(fd, 0, 20000), len(os.pread(fd, 30000, 0))))
     show("sync", os.fsync, fd)
     os.close(fd)
+
+
+def rights():
+    """What may not be done."""
     show("read only", lambda: (os.chmod("a", 0o400), write("a", b"x", os.O_WRONLY)))
     show("access to write", os.access, "a", os.W_OK)
     show("access to run", os.access, "a", os.X_OK)
     show("closed", lambda: (os.mkdir("closed", 0), os.listdir("closed")))
     show("into it", write, "closed/x", b"x")
+
+
+def attributes():
+    """Extended attributes."""
     show("set an attribute", os.setxattr, "large", "user.name", b"value")
     show("again, made", os.setxattr, "large", "user.name", b"other", os.XATTR_CREATE)
     show("replaced", os.setxattr, "large", "user.name", b"other", os.XATTR_REPLACE)
@@ -173,6 +217,28 @@ def main():
     show("remove", os.removexattr, "large", "user.name")
     show("remove none", os.removexattr, "large", "user.name")
     show("trusted", os.setxattr, "large", "trusted.name", b"value")
+
+
+PARTS = (
+    contents,
+    directories,
+    links,
+    renames,
+    modes,
+    times_set,
+    nodes,
+    removals,
+    names,
+    open_without_a_name,
+    rights,
+    attributes,
+)
+
+
+def main():
+    os.umask(0o027)
+    for part in PARTS:
+        part()
 
 
 os.chdir(sys.argv[1])

@@ -18,7 +18,7 @@ from pkern.userland.suite.reports import (
     summary,
     told,
 )
-from pkern.userland.suite.run import _judge
+from pkern.userland.suite.run import Suite, _judge
 from pkern.userland.suite.verdicts import SubCase, Verdict, read_tap
 from pkern.userland.suite.work import KEPT_BYTES, Outcome
 
@@ -131,7 +131,7 @@ def test_what_is_told():
     )
 
 
-@pytest.mark.parametrize(("reads", "verdict"), [(True, Verdict.ERROR), (False, Verdict.PASS)])
-def test_cases_of_an_output_that_was_cut_are_no_pass(reads, verdict):
+@pytest.mark.parametrize(("reader", "verdict"), [("tap", Verdict.ERROR), (None, Verdict.PASS)])
+def test_cases_of_an_output_that_was_cut_are_no_pass(reader, verdict):
     long = outcome(0, bytes(KEPT_BYTES))
-    assert _judge(long, Verdict.PASS, (), reads=reads)[0] is verdict
+    assert _judge(Suite((), (), reader=reader), long, ())[0] is verdict

@@ -45,28 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--preempt", default="calls", choices=PREEMPTS, help="where tasks give way (calls)"
     )
-    group.add_argument(
-        "--sleeps",
-        action="store_true",
-        help="and where the kernel sleeps for memory: pages read, written, reclaimed",
-    )
-    group.add_argument(
-        "--waiters", action="store_true", help="and who is woken where a futex wakes one of several"
-    )
-    group.add_argument(
-        "--timers",
-        action="store_true",
-        help="and when time passes up to the next timer: signals, sleeps and time limits",
-    )
-    group.add_argument(
-        "--bound", type=natural, default=2, metavar="N", help="bounded: preemptions in one (2)"
-    )
-    group.add_argument(
-        "--depth", type=natural, default=3, metavar="D", help="pct: orderings that a bug needs (3)"
-    )
-    group.add_argument(
-        "--budget", type=natural, default=1000, metavar="N", help="schedules at most (1000)"
-    )
+    _add_where(group)
+    _add_bounds(group)
     group.add_argument(
         "--races",
         action="store_true",
@@ -85,6 +65,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--json", metavar="FILE", help="every schedule and its end")
     add_program(parser, wall="60")
     add_dask(parser.add_argument_group("where they run"))
+
+
+def _add_where(group: argparse._ArgumentGroup) -> None:
+    """Add what else may differ between two schedules."""
+    group.add_argument(
+        "--sleeps",
+        action="store_true",
+        help="and where the kernel sleeps for memory: pages read, written, reclaimed",
+    )
+    group.add_argument(
+        "--waiters", action="store_true", help="and who is woken where a futex wakes one of several"
+    )
+    group.add_argument(
+        "--timers",
+        action="store_true",
+        help="and when time passes up to the next timer: signals, sleeps and time limits",
+    )
+
+
+def _add_bounds(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--bound", type=natural, default=2, metavar="N", help="bounded: preemptions in one (2)"
+    )
+    group.add_argument(
+        "--depth", type=natural, default=3, metavar="D", help="pct: orderings that a bug needs (3)"
+    )
+    group.add_argument(
+        "--budget", type=natural, default=1000, metavar="N", help="schedules at most (1000)"
+    )
 
 
 def load(options: argparse.Namespace) -> Any:

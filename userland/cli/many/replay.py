@@ -6,9 +6,13 @@ import argparse
 import shlex
 import sys
 from functools import partial
+from typing import TYPE_CHECKING
 
 from pkern.userland.cli.many import explore
 from pkern.userland.cli.options import HelpfulParser, UsageError, existing
+
+if TYPE_CHECKING:
+    from pkern.userland.sweep.ends import End
 
 HELP = """\
 Runs a schedule that `pkern explore --save` has written: the same program on the same machine, its
@@ -66,14 +70,19 @@ def run(options: argparse.Namespace) -> int:
                 _trace(kernel)
             with limited(wall_seconds(options)):
                 ran = run_once(kernel, plan, Replay(recording.choices))
-    sys.stdout.buffer.write(ran.end.out)
-    sys.stdout.buffer.flush()
-    sys.stderr.buffer.write(ran.end.err)
-    if ran.end.reason is not None:
-        print(f"pkern: {ran.end.reason}", file=sys.stderr)
-    if ran.end != recording.end:
-        print(f"pkern: then it ended otherwise: {recording.end.told()}", file=sys.stderr)
+    _tell(ran.end, recording.end)
     return ran.end.status
+
+
+def _tell(end: End, then: End) -> None:
+    """Show what a run has written and why it ended; then: how it had ended."""
+    sys.stdout.buffer.write(end.out)
+    sys.stdout.buffer.flush()
+    sys.stderr.buffer.write(end.err)
+    if end.reason is not None:
+        print(f"pkern: {end.reason}", file=sys.stderr)
+    if end != then:
+        print(f"pkern: then it ended otherwise: {then.told()}", file=sys.stderr)
 
 
 def _trace(kernel: object) -> None:

@@ -159,6 +159,18 @@ def add_files(parser: argparse.ArgumentParser) -> None:
 
 def _add_shown(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("what is shown")
+    _add_strace(group)
+    group.add_argument("--dmesg", action="store_true", help="print the kernel's log at the end")
+    _add_events(group)
+    group.add_argument("--json", metavar="FILE", help="write there how the program ended")
+    add_mount(group)
+    _add_debuggers(group)
+    group.add_argument(
+        "--twice", action="store_true", help="run it on two machines and compare all they do"
+    )
+
+
+def _add_strace(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--strace", action="store_true", help="print each system call to stderr")
     group.add_argument(
         "-e",
@@ -182,7 +194,9 @@ def _add_shown(parser: argparse.ArgumentParser) -> None:
         default=0,
         help="strace with virtual time; -tt with microseconds, -ttt since 1970",
     )
-    group.add_argument("--dmesg", action="store_true", help="print the kernel's log at the end")
+
+
+def _add_events(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--view", metavar="FILE.html", help="write a page that shows memory at each event"
     )
@@ -206,8 +220,9 @@ def _add_shown(parser: argparse.ArgumentParser) -> None:
         metavar="GLOB",
         help="only such events, as vmscan:*, kmem:mm_page_alloc; without --events to stderr",
     )
-    group.add_argument("--json", metavar="FILE", help="write there how the program ended")
-    add_mount(group)
+
+
+def _add_debuggers(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--pdb", action="store_true", help="FILE.py: start Python's debugger at a call that fails"
     )
@@ -220,9 +235,6 @@ def _add_shown(parser: argparse.ArgumentParser) -> None:
         "--hook",
         metavar="FILE.py",
         help="call its on_fault, on_syscall, on_return and @at(SYMBOL) while the program runs",
-    )
-    group.add_argument(
-        "--twice", action="store_true", help="run it on two machines and compare all they do"
     )
 
 
