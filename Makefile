@@ -44,7 +44,7 @@ $(BIN)/python: | need-tools
 
 # Libraries and the editable installation (which compiles the core once).
 $(VENV)/installed: pyproject.toml setup.py | $(BIN)/python
-	@echo "Fetching the libraries and compiling the C core: a minute or two ..."
+	@echo "Fetching the libraries, then compiling the $(words $(CORE_C)) files of the C core ..."
 	@$(BIN)/python -m pip install -qq --upgrade pip "setuptools>=77" "cffi>=1.16"
 	@$(BIN)/python -m pip install -qq --no-build-isolation -e '.[emulators,pretty,pictures,view,cluster,fuse,test,dev]'
 	@touch $@

@@ -1,10 +1,12 @@
 """What a caller of the Python face passes: of the right type and size, or an error that names it.
 
 A wrong type is a TypeError, a value that cannot be a ValueError; both begin with the call's name.
+A name that is not known ends with the one that was meant. Imports nothing that costs time.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 WORD_MAX = (1 << 64) - 1
@@ -29,3 +31,16 @@ def number(where: str, value: Any, least: int = 0, most: int = WORD_MAX) -> int:
     if not least <= found <= most:
         raise ValueError(f"{where} is a number from {least} to {most}, not {found}")
     return found
+
+
+def nearest(word: str, known: Iterable[str]) -> list[str]:
+    """Return the known words most like word, best first."""
+    from difflib import get_close_matches  # for complaints only
+
+    return get_close_matches(word.split("=")[0], list(known), n=3, cutoff=0.6)
+
+
+def did_you_mean(word: str, known: Iterable[str], otherwise: str = "") -> str:
+    """Return the end of a complaint: the known word that was meant, or another hint."""
+    guesses = nearest(word, known)
+    return f"; did you mean {guesses[0]}?" if guesses else otherwise

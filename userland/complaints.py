@@ -5,33 +5,29 @@ Imports nothing that costs time: every command pays for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pkern.kernel.arguments import did_you_mean
 
 if TYPE_CHECKING:
     from pkern.kernel.machine import Kernel
     from pkern.kernel.sysctl_entry import Entry
 
 
-def nearest(word: str, known: Iterable[str]) -> list[str]:
-    """Return the known words most like word, best first."""
-    from difflib import get_close_matches  # for complaints only
+def boot_complaint(error: Exception, wanted: Mapping[str, Any]) -> str:
+    """Return why a machine did not boot, as a sentence that names what was wrong.
 
-    return get_close_matches(word.split("=")[0], list(known), n=3, cutoff=0.6)
-
-
-def did_you_mean(word: str, known: Iterable[str], otherwise: str = "") -> str:
-    """Return the end of a complaint: the known word that was meant, or another hint."""
-    guesses = nearest(word, known)
-    return f"; did you mean {guesses[0]}?" if guesses else otherwise
-
-
-def boot_complaint(error: Exception, sysctls: Mapping[str, int | str]) -> str:
-    """Return why a machine did not boot, as a sentence that names a wrong sysctl."""
+    wanted: parameters of Kernel.
+    """
     from pkern.kernel.machine import Kernel
 
+    parameters = Kernel.__init__.__annotations__
+    for name in wanted:
+        if name not in parameters:
+            return f"a machine has no '{name}'{did_you_mean(name, parameters)}"
     with Kernel(ram="4M") as probe:
-        for name, value in sysctls.items():
+        for name, value in (wanted.get("sysctl") or {}).items():
             complaint = sysctl_complaint(probe, name, str(value))
             if complaint:
                 return complaint

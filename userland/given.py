@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from pkern.kernel import SIZE_UNITS
-from pkern.kernel.arguments import of_type
+from pkern.kernel.arguments import did_you_mean, of_type
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.numbers import is_decimal
 from pkern.kernel.tasks.rlimits import DEFAULT_RLIMITS, RLIM_INFINITY
@@ -111,8 +111,9 @@ def set_limit(task: Task, name: str, limit: Limit) -> None:
 def _limit_key(name: str) -> str:
     key = name.upper().removeprefix("RLIMIT_").lower()
     if key not in DEFAULT_RLIMITS:
-        known = ", ".join(known.upper() for known in DEFAULT_RLIMITS)
-        raise NotGiven(f"there is no limit {name!r}: choose of {known}")
+        known = [known.upper() for known in DEFAULT_RLIMITS]
+        hint = did_you_mean(key.upper(), known)
+        raise NotGiven(f"there is no limit {name!r}: choose of {', '.join(known)}{hint}")
     return key
 
 

@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pkern.kernel.arguments import did_you_mean
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.numbers import is_decimal, plain_number
 from pkern.kernel.tasks.signal.signals import NSIG, SI_KERNEL, SIGKILL, SigInfo, send
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from pkern.kernel.cpu.scheduler import Scheduler
     from pkern.kernel.tasks.task import Task
 
+ERRORS = {name: number for number, name in errno.errorcode.items()}
 MAX_ERRNO = 4095
 MOST_WHEN = 65535  # as in strace
 UNITS = {"": 1000, "ns": 1, "us": 1000, "ms": 1_000_000, "s": 1_000_000_000}
@@ -121,7 +123,8 @@ def read_rule(text: str) -> Rule:
         name, equals, value = part.partition("=")
         if not equals or name not in READERS:
             known = ", ".join(f"{known}=" for known in READERS)
-            raise BadInjection(f"'{part}' in '{text}': choose of {known}")
+            hint = did_you_mean(name, READERS, f": choose of {known}")
+            raise BadInjection(f"'{part}' in '{text}'{hint}")
         field, read = READERS[name]
         if field in fields:
             raise BadInjection(f"'{text}' says twice what the call does")
@@ -143,11 +146,12 @@ def read_expression(text: str) -> Rule:
 
 
 def _error(text: str) -> int:
-    number = getattr(errno, text.upper(), None) if text.isalnum() else None
+    number = ERRORS.get(text.upper())
     if is_decimal(text):
         number = int(text)
     if not isinstance(number, int) or not 1 <= number <= MAX_ERRNO:
-        raise BadInjection(f"'{text}' is no error: a name, as ENOMEM, or 1 to {MAX_ERRNO}")
+        hint = did_you_mean(text.upper(), ERRORS, f": a name, as ENOMEM, or 1 to {MAX_ERRNO}")
+        raise BadInjection(f"'{text}' is no error{hint}")
     return -number
 
 
@@ -162,7 +166,7 @@ def _signal(text: str) -> int:
     name = text.upper() if text.upper().startswith("SIG") else f"SIG{text.upper()}"
     number = int(text) if is_decimal(text) else Signal.__members__.get(name, 0)
     if not 1 <= number <= NSIG:
-        raise BadInjection(f"'{text}' is no signal")
+        raise BadInjection(f"'{text}' is no signal{did_you_mean(name, Signal.__members__)}")
     return int(number)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Generator, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -206,12 +206,29 @@ def _wanted(node: pytest.Item, rmap: str) -> dict[str, Any]:
     """Return the parameters of the machine that a test's markers ask for."""
     wanted: dict[str, Any] = {"rmap": rmap, "sysctl": marked_sysctls(node)}
     for mark in _marks(node, "boot"):
+        if mark.args:
+            _refuse(f"{mark.name} takes parameters by their names, as ram='16M'")
         wanted.update(mark.kwargs)
     return wanted
 
 
+def _refuse(complaint: str) -> NoReturn:
+    pytest.fail(f"a marker of this test asks for what cannot be: {complaint}", pytrace=False)
+
+
+def _refuse_unknown(node: pytest.Item) -> None:
+    """Refuse a marker that begins as ours do and is none."""
+    from pkern.kernel.arguments import did_you_mean
+
+    known = [LONG + name for name in MARKERS]
+    for mark in node.iter_markers():
+        if mark.name.startswith(LONG) and mark.name not in known:
+            _refuse(f"there is no {mark.name}{did_you_mean(mark.name, known)}")
+
+
 def _machine_of(node: pytest.Item, rmap: str) -> Kernel:
     """Return the machine that a test has: a copy, or one booted for it."""
+    _refuse_unknown(node)
     branches = node.config.stash.get(BRANCHES, None)
     kernel = None if branches is None else branches.take()
     return _boot(_wanted(node, rmap)) if kernel is None else kernel
@@ -225,8 +242,8 @@ def _boot(wanted: dict[str, Any]) -> Kernel:
     try:
         return Kernel(**wanted)
     except (MemoryError, OSError, TypeError, ValueError) as error:
-        complaint = boot_complaint(error, wanted["sysctl"])
-    pytest.fail(f"a marker of this test asks for what cannot be: {complaint}", pytrace=False)
+        complaint = boot_complaint(error, wanted)
+    _refuse(complaint)
 
 
 def _booted(wanted: dict[str, Any]) -> Kernel | None:

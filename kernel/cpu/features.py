@@ -5,6 +5,7 @@ Names are Linux's of /proc/cpuinfo. The core obeys the bits (enum cpu_features),
 
 from __future__ import annotations
 
+from pkern.kernel.arguments import did_you_mean
 from pkern.kernel.core import lib
 
 CPU_FEATURES = {"pku": lib.CPU_PKU}
@@ -14,8 +15,8 @@ def parse_features(text: str) -> frozenset[str]:
     """Return the features that a list such as "pku" names. Errors: ValueError."""
     names = frozenset(text.replace(",", " ").split())
     for name in sorted(names - CPU_FEATURES.keys()):
-        known = ", ".join(CPU_FEATURES)
-        raise ValueError(f"unknown feature {name!r} of a processor: choose {known}")
+        hint = did_you_mean(name, CPU_FEATURES, f": choose {', '.join(CPU_FEATURES)}")
+        raise ValueError(f"unknown feature {name!r} of a processor{hint}")
     return names
 
 

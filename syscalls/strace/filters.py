@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from pkern.kernel.arguments import did_you_mean
 from pkern.kernel.numbers import is_decimal
 from pkern.kernel.tasks.signal.signals import NSIG
 from pkern.kernel.tasks.signal.signames import Signal
@@ -60,7 +61,7 @@ def _call_names(item: str) -> Iterable[str]:
     if quiet:
         return ()
     kinds = ", ".join(CLASSES)
-    hint = f" (classes: {kinds})" if item.startswith("%") else ""
+    hint = f" (classes: {kinds})" if item.startswith("%") else did_you_mean(item, CALLS)
     raise BadFilter(f"invalid system call '{item}'{hint}")
 
 
@@ -81,12 +82,13 @@ def _signal_number(item: str) -> Iterable[int]:
         return (Signal[name],)
     if is_decimal(item) and int(item) in SIGNALS:
         return (int(item),)
-    raise BadFilter(f"invalid signal '{item}'")
+    raise BadFilter(f"invalid signal '{item}'{did_you_mean(name, Signal.__members__)}")
 
 
 def _status(item: str) -> Iterable[str]:
     if item not in STATUSES:
-        raise BadFilter(f"invalid status '{item}': choose of {', '.join(STATUSES)}")
+        hint = did_you_mean(item, STATUSES, f": choose of {', '.join(STATUSES)}")
+        raise BadFilter(f"invalid status '{item}'{hint}")
     return (item,)
 
 
@@ -122,5 +124,6 @@ def parse(expressions: Iterable[str]) -> Filters:
             case "status":
                 filters = replace(filters, statuses=_members(text, EVERYTHING.statuses, _status))
             case _:
-                raise BadFilter(f"-e knows trace=, signal= and status=, not '{kind}='")
+                hint = did_you_mean(kind, ("trace", "signal", "status"))
+                raise BadFilter(f"-e knows trace=, signal= and status=, not '{kind}='{hint}")
     return filters

@@ -7,7 +7,7 @@ import pytest
 
 from pkern import __version__
 from pkern.userland.cli import options
-from pkern.userland.cli.main import main
+from pkern.userland.cli.main import COMMANDS, main
 from pkern.userland.failures import is_ours
 
 PROGRAM = """\
@@ -88,10 +88,36 @@ def test_a_user_is_a_number(capsys, uid):
     assert f"from 0 to 4294967294, not '{uid}'" in err
 
 
-def test_an_unknown_sysctl_names_the_nearest(capsys):
-    status, _, err = run(capsys, "sysctl", "--sysctl", "vm.nonlinaer=1")
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["sysctl", "--sysctl", "vm.nonlinaer=1"], "vm.nonlinear"),
+        (["sysctl", "vm.nonliner"], "vm.nonlinear"),
+        (["sysctl", "--cpu", "pk"], "pku"),
+        (["syscalls", "mreamp"], "mremap"),
+        (["lab", "rn"], "run"),
+        (["lab", "run", "gat"], "gate"),
+        (["run", "--rmap", "pte_chan", "/bin/true"], "pte_chain"),
+        (["run", "--inject", "mmpa:error=ENOMEM", "/bin/true"], "mmap"),
+        (["run", "--inject", "mmap:eror=ENOMEM", "/bin/true"], "error"),
+        (["run", "--inject", "mmap:error=ENOMEN", "/bin/true"], "ENOMEM"),
+        (["run", "--inject", "mmap:signal=SIGSEG", "/bin/true"], "SIGSEGV"),
+        (["run", "--limit", "NOFLIE=3", "/bin/true"], "NOFILE"),
+        (["run", "-E", "vmscn:*", "/bin/true"], "vmscan"),
+        (["suite", "--matrix", "rmpa=all", "/bin/true"], "rmap"),
+        (["explore", "--strategy", "exhaustiv", "/bin/true"], "exhaustive"),
+    ],
+)
+def test_a_misspelt_name_gets_the_nearest(capsys, words, meant):
+    status, _, err = run(capsys, *words)
     assert status == 2
-    assert "did you mean vm.nonlinear?" in err
+    assert f"did you mean {meant}?" in err
+
+
+@pytest.mark.parametrize("name", [*COMMANDS, "lab list", "lab run", "lab report"])
+def test_every_page_of_help_has_examples(capsys, name):
+    told = run(capsys, *name.split(), "--help")[1].partition("\nexamples:\n")[2]
+    assert f"  pkern {name}" in told
 
 
 @pytest.mark.parametrize("pair", ["vm.nonlinear=7", "vm.nonlinear=", "vm.nonlinear=yes"])

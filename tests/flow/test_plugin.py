@@ -69,8 +69,14 @@ import pytest
 @pytest.mark.pkern_sysctl({"vm.nonlinaer": 1})
 def test_sysctl(pkern_machine): pass
 
-@pytest.mark.pkern_boot(rma="16M")
+@pytest.mark.pkern_boot(rma="objrmap")
 def test_boot(pkern_machine): pass
+
+@pytest.mark.pkern_boot("16M")
+def test_place(pkern_machine): pass
+
+@pytest.mark.pkern_bot(ram="16M")
+def test_marker(pkern_machine): pass
 """
 
 
@@ -296,6 +302,8 @@ def test_a_wrong_counter_is_found_after_the_test(pytester):
 def test_a_wrong_marker_is_one_sentence(pytester):
     pytester.makepyfile(WRONG)
     result = pytester.runpytest_inprocess()
-    result.assert_outcomes(errors=2)
-    result.stdout.fnmatch_lines(["*did you mean vm.nonlinear?*", "*unexpected*argument 'rma'*"])
+    result.assert_outcomes(errors=4)
+    meant = ("vm.nonlinear", "rmap", "pkern_boot")
+    result.stdout.fnmatch_lines_random([f"*did you mean {name}?*" for name in meant])
+    result.stdout.fnmatch_lines(["*pkern_boot takes parameters by their names*"])
     result.stdout.no_fnmatch_line("*Traceback*")

@@ -123,7 +123,8 @@ def test_a_processor_has_what_is_asked_for(tmp_path):
     unknown = pkern("run", "--cpu", "pke", tmp_path / "keys.py")
     assert unknown.returncode == 2
     assert unknown.stderr == (
-        "pkern: the machine does not boot: unknown feature 'pke' of a processor: choose pku\n"
+        "pkern: the machine does not boot: "
+        "unknown feature 'pke' of a processor; did you mean pku?\n"
     )
 
 

@@ -52,7 +52,10 @@ def test_signals_and_statuses():
 @pytest.mark.parametrize(
     ("expression", "complaint"),
     [
-        ("trace=mmmap", "invalid system call 'mmmap'"),
+        ("trace=mmmap", r"invalid system call 'mmmap'; did you mean mmap\?"),
+        ("trce=mmap", r"did you mean trace\?"),
+        ("signal=SEGB", r"invalid signal 'SEGB'; did you mean SIGSEGV\?"),
+        ("status=sucessful", r"did you mean successful\?"),
         ("trace=%memry", "invalid system call '%memry'.*%memory"),
         ("trace=mmap,", "lacks a name"),
         ("trace=/(", "no regular expression"),

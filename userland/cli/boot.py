@@ -21,7 +21,7 @@ def boot(options: argparse.Namespace) -> Kernel:
     try:
         kernel = Kernel(**boot_values(options), sysctl=sysctls or None)
     except (OSError, KeyError, MemoryError, ValueError) as error:
-        raise UsageError(boot_complaint(error, sysctls)) from error
+        raise UsageError(boot_complaint(error, {"sysctl": sysctls})) from error
     kernel.log.register_console(_show_line)
     _warn_of_a_small_host(kernel, options)
     if options.host:

@@ -15,10 +15,10 @@ from importlib import import_module
 from typing import Any, TextIO
 
 from pkern import __version__
+from pkern.kernel.arguments import did_you_mean
 from pkern.kernel.errors import KernelPanic, MachineClosed, NoRoom, SyscallError
 from pkern.userland.cli.options import HelpfulParser, UsageError
 from pkern.userland.cli.startup import BROKEN_PIPE, INTERRUPTED
-from pkern.userland.complaints import did_you_mean
 
 CORE = "pkern.kernel.core"  # a door that cannot be opened says what to do
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from pkern.kernel import BLOCK_NS, CALL_NS, DEFAULT_RAM
+from pkern.kernel.arguments import did_you_mean, nearest
 from pkern.kernel.numbers import is_decimal
-from pkern.userland.complaints import nearest
 
 # argparse would look for translations of its own few words, in files, for each parser. Not str():
 # a description that is not there is None here too.
@@ -83,6 +83,14 @@ class HelpfulParser(argparse.ArgumentParser):
         guesses = [guess for word in unknown for guess in nearest(word, known)]
         hint = f" Did you mean {guesses[0]}?" if guesses else ""
         self.exit(2, f"{self.prog}: {message}.{hint} '{self.prog} --help' shows examples.\n")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Refuse a word that is none of an argument's choices, and name the one that was meant."""
+        if action.choices is None or value in action.choices:
+            return
+        known = list(map(str, action.choices))
+        hint = did_you_mean(str(value), known)
+        raise argparse.ArgumentError(action, f"'{value}' is none of {', '.join(known)}{hint}")
 
     def _print_message(self, message: str, file: Any = None) -> None:
         """Print help, without the base class's silence where it cannot be written."""

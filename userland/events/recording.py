@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pkern.userland.complaints import did_you_mean
+from pkern.kernel.arguments import did_you_mean
 from pkern.userland.events.formats import writer_for
 
 if TYPE_CHECKING:

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from pkern.kernel.arguments import did_you_mean
 from pkern.kernel.inspect.breaks import always
 from pkern.kernel.numbers import is_decimal
 from pkern.kernel.tasks.signal.signals import Fate, SigInfo
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.wait import WouldBlock
 from pkern.syscalls.numbers import NAMES
-from pkern.userland.complaints import did_you_mean
 from pkern.userland.inspect.words import BadQuestion, Condition
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pkern.kernel.arguments import did_you_mean
 from pkern.kernel.inspect.answers import Answer
 from pkern.kernel.numbers import is_decimal, plain_number
-from pkern.userland.complaints import did_you_mean
 
 if TYPE_CHECKING:
     from pkern.kernel.events.points import Point

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any, NamedTuple
 
+from pkern.kernel.arguments import did_you_mean
 from pkern.kernel.machine import Kernel, parse_size
 from pkern.kernel.mm.memory import RMAP_DESIGNS
 from pkern.userland.complaints import boot_complaint
@@ -58,7 +59,10 @@ def read_axis(text: str) -> Axis:
         raise BadAxis(f"an axis is NAME=VALUE,VALUE, as vm.nonlinear=0,1, not '{text}'")
     if "." not in name and name not in PARAMETERS:
         known = ", ".join(PARAMETERS)
-        raise BadAxis(f"'{name}' is neither a sysctl, whose name has a dot, nor one of {known}")
+        hint = did_you_mean(name, PARAMETERS)
+        raise BadAxis(
+            f"'{name}' is neither a sysctl, whose name has a dot, nor one of {known}{hint}"
+        )
     if listed == "all":
         if name not in ALL:
             raise BadAxis(f"'{text}': only {', '.join(ALL)} has a list of all its values")
@@ -113,4 +117,4 @@ def boot(row: Row) -> Kernel:
         return Kernel(**row.boot)
     except (KeyError, MemoryError, OSError, ValueError) as error:
         where = f"{row.label}: " if row.label else ""
-        raise BadAxis(where + boot_complaint(error, row.boot["sysctl"])) from error
+        raise BadAxis(where + boot_complaint(error, row.boot)) from error

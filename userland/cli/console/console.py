@@ -20,6 +20,7 @@ from time import gmtime, strftime
 from types import CodeType
 from typing import Any, TextIO
 
+from pkern.kernel.arguments import did_you_mean
 from pkern.kernel.errors import KernelBug, KernelPanic, MemoryFault, TaskKilled
 from pkern.kernel.inspect.inspector import NotThere
 from pkern.kernel.machine import Kernel, parse_size
@@ -195,7 +196,9 @@ class Console(cmd.Cmd):
             return
         rows = reference.sysctl_rows(self.kernel, words[0] if words else "")
         if not rows:
-            raise UsageError(f"no sysctl's name holds '{words[0]}'")
+            names = [entry.name for entry in self.kernel.sysctl.entries()]
+            hint = did_you_mean(words[0], names)
+            raise UsageError(f"no sysctl's name holds '{words[0]}'{hint}")
         print_table("", reference.SYSCTL_HEADERS, rows)
 
     def _set_sysctl(self, name: str, value: str) -> None:

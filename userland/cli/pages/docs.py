@@ -10,7 +10,9 @@ HELP = """\
 docs/sysctls.md, docs/syscalls.md, docs/python.md and userland/calls.pyi, which type checkers and
 editors read, come from the tables of the code.
 
-example: pkern docs                   in the project's folder
+examples:
+  pkern docs                         in the project's folder
+  pkern docs --folder /tmp/docs      elsewhere, to compare
 """
 
 

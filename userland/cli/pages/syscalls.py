@@ -2,6 +2,8 @@
 
 import argparse
 
+from pkern.kernel.arguments import did_you_mean
+from pkern.syscalls.numbers import NUMBERS
 from pkern.userland.cli.options import UsageError
 from pkern.userland.cli.pages import reference
 from pkern.userland.tables import print_table
@@ -24,6 +26,7 @@ def run(options: argparse.Namespace) -> int:
     """Print the support table."""
     rows = reference.syscall_rows(options.pattern)
     if not rows:
-        raise UsageError(f"no system call's name holds '{options.pattern}'")
+        hint = did_you_mean(options.pattern, NUMBERS, "; 'pkern syscalls' lists all")
+        raise UsageError(f"no system call's name holds '{options.pattern}'{hint}")
     print_table("", reference.SYSCALL_HEADERS, rows)
     return 0

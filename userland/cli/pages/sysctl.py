@@ -2,12 +2,20 @@
 
 import argparse
 
+from pkern.kernel.arguments import did_you_mean
 from pkern.userland.cli.boot import boot
 from pkern.userland.cli.options import UsageError, add_machine_options, set_usage
 from pkern.userland.cli.pages import reference
 from pkern.userland.tables import print_table
 
-HELP = "example: pkern sysctl -a overcommit"
+HELP = """\
+Each is shown with its value, its range, who may write it, and what it means.
+
+examples:
+  pkern sysctl                       all of them
+  pkern sysctl -a overcommit         those whose name holds 'overcommit'
+  pkern sysctl --nodes 2 numa        of a machine that is booted so
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +30,9 @@ def run(options: argparse.Namespace) -> int:
     """Print the sysctl table of a machine booted as asked."""
     with boot(options) as kernel:
         rows = reference.sysctl_rows(kernel, options.pattern)
+        names = [entry.name for entry in kernel.sysctl.entries()]
     if not rows:
-        raise UsageError(f"no sysctl's name holds '{options.pattern}'; 'pkern sysctl -a' lists all")
+        hint = did_you_mean(options.pattern, names, "; 'pkern sysctl -a' lists all")
+        raise UsageError(f"no sysctl's name holds '{options.pattern}'{hint}")
     print_table("", reference.SYSCTL_HEADERS, rows)
     return 0

@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pkern.kernel.arguments import did_you_mean
 from pkern.userland.cli.options import (
     HelpfulParser,
     UsageError,
@@ -21,7 +22,6 @@ from pkern.userland.cli.options import (
     positive,
     user_id,
 )
-from pkern.userland.complaints import did_you_mean
 
 if TYPE_CHECKING:
     from pkern.syscalls.strace.tracer import Style

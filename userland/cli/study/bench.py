@@ -2,6 +2,7 @@
 
 import argparse
 
+from pkern.kernel.arguments import did_you_mean
 from pkern.userland.cli.options import UsageError, naming, writable
 from pkern.userland.tables import show_progress
 
@@ -32,7 +33,9 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError("--rounds takes a number of 3 or more: a median needs them")
     cases, notes = cases_here(options.only)
     if not cases:
-        raise UsageError(f"--only {options.only}: no row has this in its name")
+        names = [case.name for case in cases_here()[0]]
+        hint = did_you_mean(options.only, names, f": choose of {', '.join(names)}")
+        raise UsageError(f"--only {options.only}: no row has this in its name{hint}")
     report = writable(options.json) if options.json is not None else None
     try:
         rows = run_bench(options.rounds, show_progress, cases)

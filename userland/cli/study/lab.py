@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pkern.kernel.arguments import did_you_mean
 from pkern.userland.bochs import ImageError
 from pkern.userland.cli.options import UsageError
-from pkern.userland.complaints import did_you_mean
 from pkern.userland.engine import CpuUnavailable
 from pkern.userland.lab import REGISTRY, Experiment, LabError, Scale, by_claim
 from pkern.userland.lab import run as run_experiment
@@ -44,16 +44,39 @@ examples:
 """
 
 
+RUN_EXAMPLES = """\
+examples:
+  pkern lab run gate                          at the size that takes some seconds
+  pkern lab run reverse-remap --full          with the published parameters
+  pkern lab run gate --folder build/lab --view   its page, and a machine of it to look at
+"""
+REPORT_EXAMPLES = """\
+examples:
+  pkern lab report build/lab                  all of them: pages, pictures, an index
+  pkern lab report --tiny build/lab           the same, as small as the tests run it
+"""
+LIST_EXAMPLES = """\
+examples:
+  pkern lab list
+"""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what stands behind `pkern lab`."""
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-    listing = actions.add_parser("list", help="the experiments and their claims")
+    listing = actions.add_parser(
+        "list", help="the experiments and their claims", epilog=LIST_EXAMPLES
+    )
     listing.set_defaults(action=list_all)
-    one = actions.add_parser("run", help="run one and print its tables and verdict")
+    one = actions.add_parser(
+        "run", help="run one and print its tables and verdict", epilog=RUN_EXAMPLES
+    )
     one.add_argument("name", metavar="NAME", help="as `pkern lab list` shows it, say gate")
     one.add_argument("--folder", metavar="DIR", help="write its page and pictures there too")
     one.set_defaults(action=run_one)
-    report = actions.add_parser("report", help="run all and write pages, pictures and an index")
+    report = actions.add_parser(
+        "report", help="run all and write pages, pictures and an index", epilog=REPORT_EXAMPLES
+    )
     report.add_argument("folder", metavar="DIR", help="made if need be, say build/lab")
     report.set_defaults(action=report_all)
     for action in (one, report):
