@@ -161,6 +161,13 @@ class ProcDir(DirInode):
         """Refuse. Errors: EPERM."""
         raise SyscallError(errno.EPERM)
 
+    def forget(self) -> None:
+        """Let go of all entries, some of which know it: nobody will look for it any more."""
+        for entry in self.entries.values():
+            if isinstance(entry, ProcDir):
+                entry.forget()
+        self.entries.clear()
+
 
 class LateProcDir(ProcDir, LateDir):
     """A directory of /proc whose files are made when they are first looked up."""

@@ -39,28 +39,35 @@ def _root_files(kernel: Machine) -> Plan:
     return made
 
 
-# Directories in that of a process, and in that of a thread: stat counts them.
-OF_PROCESS = ("attr", "fd", "fdinfo", "map_files", "net", "ns", "task")
-OF_THREAD = ("attr", "fd", "fdinfo", "net", "ns")
-# What is made here, without the modules of the other files.
-MADE_OF_PROCESS, MADE_OF_THREAD = frozenset({*LINKS, "task"}), frozenset({*LINKS, "children"})
+OF_PROCESS, OF_THREAD = "of_process", "of_thread"  # what makes the files of each: taskfiles.py
+DIRECTORIES = {  # which stat counts
+    OF_PROCESS: ("attr", "fd", "fdinfo", "map_files", "net", "ns", "task"),
+    OF_THREAD: ("attr", "fd", "fdinfo", "net", "ns"),
+}
+MADE_HERE = {  # without the modules of the other files
+    OF_PROCESS: frozenset({*LINKS, "task"}),
+    OF_THREAD: frozenset({*LINKS, "children"}),
+}
 
 
 class TaskDir(LateProcDir):
-    """/proc/PID, or (process None) /proc/PID/task/TID. hiding: from whom; None: from nobody."""
+    """/proc/PID, or /proc/PID/task/TID. hiding: from whom; None: from nobody.
+
+    It knows its entries, and some of them it: when /proc forgets it, it forgets them, so that they
+    go, with the task, at once.
+    """
 
     fixed = errno.EPERM
     hiding: Hiding | None = None
 
     def __init__(
-        self, kernel: Machine, of_task: Task, pid_ns: PidNamespace, process: TaskDir | None = None
+        self, kernel: Machine, of_task: Task, pid_ns: PidNamespace, which: str = OF_PROCESS
     ) -> None:
-        which = "of_process" if process is None else "of_thread"
         super().__init__(kernel, 0o555, partial(_task_files, kernel, of_task, pid_ns, which))
         self.of_task = of_task
         self._pid_ns = pid_ns
-        self.nlink = 2 + len(OF_PROCESS if process is None else OF_THREAD)
-        self._here = MADE_OF_PROCESS if process is None else MADE_OF_THREAD
+        self.nlink = 2 + len(DIRECTORIES[which])
+        self._here = MADE_HERE[which]
 
     def _children(self) -> str:
         own = (child for child in self.of_task.children if child.parent is self.of_task)
@@ -92,7 +99,7 @@ class TaskDir(LateProcDir):
 
     def _made(self, name: str) -> Inode:
         if name == "task":
-            return ThreadsDir(self.kernel, self.of_task, self._pid_ns, self)
+            return ThreadsDir(self.kernel, self.of_task, self._pid_ns)
         if name == "children":
             return TextFile(self.kernel, 0o444, self._children)
         return LINKS[name](self.kernel, self.of_task)
@@ -108,13 +115,10 @@ def owner_of(task: Task, inode: Inode) -> tuple[int, int]:
 class ThreadsDir(ProcDir):
     """/proc/PID/task: a directory for each thread."""
 
-    def __init__(
-        self, kernel: Machine, of_task: Task, pid_ns: PidNamespace, process: TaskDir
-    ) -> None:
+    def __init__(self, kernel: Machine, of_task: Task, pid_ns: PidNamespace) -> None:
         super().__init__(kernel, 0o555)
         self._group = of_task.group
         self._pid_ns = pid_ns
-        self._process = process
         self._dirs: dict[Task, TaskDir] = {}
 
     @property
@@ -126,11 +130,18 @@ class ThreadsDir(ProcDir):
         if subject is None:
             raise SyscallError(errno.ENOENT)
         if subject not in self._dirs:
-            self._dirs = {t: d for t, d in self._dirs.items() if not t.is_reaped}
-            self._dirs[subject] = TaskDir(self.kernel, subject, self._pid_ns, self._process)
+            for one in [one for one in self._dirs if one.is_reaped]:
+                self._dirs.pop(one).forget()
+            self._dirs[subject] = TaskDir(self.kernel, subject, self._pid_ns, OF_THREAD)
         inode = self._dirs[subject]
         inode.uid, inode.gid = owner_of(subject, inode)
         return inode
+
+    def forget(self) -> None:
+        """Let go of the directories of all threads, too."""
+        while self._dirs:
+            self._dirs.popitem()[1].forget()
+        super().forget()
 
     def names(self, task: Caller) -> list[str]:
         return [str(number) for number in sorted(map(self._pid_ns.number_of, self._group.threads))]
@@ -166,6 +177,8 @@ class ProcRoot(LateProcDir):
             raise SyscallError(errno.ENOENT)
         found = self._tasks.get(subject.pid)
         if found is None or found.of_task is not subject:
+            if found is not None:
+                found.forget()
             if len(self._tasks) > 2 * len(self.kernel.tasks) + SPARE_DIRS:
                 self._forget_reaped()
             found = self._tasks[subject.pid] = TaskDir(self.kernel, subject, self._pid_ns)
@@ -174,11 +187,8 @@ class ProcRoot(LateProcDir):
         return found
 
     def _forget_reaped(self) -> None:
-        alive, dirs = self.kernel.tasks, self._tasks
-        self._tasks = {p: d for p, d in dirs.items() if alive.get(p) is d.of_task}
-        for pid, one in dirs.items():
-            if pid not in self._tasks:
-                one.entries.clear()  # each directory among them knows where it stands
+        for pid in [pid for pid, one in self._tasks.items() if one.of_task.is_reaped]:
+            self._tasks.pop(pid).forget()
 
     @property
     def lists_dots(self) -> bool:  # type: ignore[override]

@@ -111,7 +111,7 @@ int main(int argc, char **argv)
 """
 
 
-@pytest.mark.parametrize("loop", ["fork", "threads"])
+@pytest.mark.parametrize("loop", ["fork", "threads", "exec"])
 def test_what_has_ended_leaves_nothing_for_a_collection(programs, loop):
     """A task, and what it alone had, goes with the last who knows it; none knows itself."""
     few, many = _left_behind(programs / "bench", loop)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import gc
 import json
 import os
 import re
 import struct
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.machine import Kernel
 from pkern.kernel.mm.nodes import free_blocks
 from pkern.kernel.tasks.credentials import ALL_CAPS
+from pkern.kernel.vfs.proc.procfs import SPARE_DIRS
 from pkern.userland.program import Sys
 from tests.host import without_newer_fields
 
@@ -31,8 +34,8 @@ OK = "ok"
 FILES = (
     "auxv", "clear_refs", "cmdline", "comm", "coredump_filter", "environ", "io", "limits", "maps",
     "mem", "mountinfo", "mounts", "mountstats", "oom_adj", "oom_score", "oom_score_adj", "pagemap",
-    "personality", "schedstat", "smaps", "smaps_rollup", "stat", "statm", "status", "syscall",
-    "timerslack_ns", "wchan",
+    "personality", "sched", "schedstat", "smaps", "smaps_rollup", "stat", "statm", "status",
+    "syscall", "timerslack_ns", "wchan",
 )  # fmt: skip
 DIRECTORIES, LINKS = ("fd", "fdinfo", "task"), ("cwd", "root", "fd/0")
 
@@ -605,3 +608,20 @@ def test_nothing_leaks_from_reading_everything(machine: Kernel) -> None:
     assert visit("/proc") > 60
     info = ffi.new("struct page_info *")
     assert lib.machine_page_info(machine.core, 0, info) == 0
+
+
+def test_the_directories_of_those_who_are_gone_leave_nothing_for_a_collection() -> None:
+    """Some entries know their directory, which knows its task: nothing of it may stay by that."""
+    names = ("status", "fd/0", "ns/pid", "net/tcp", "task/{}/stat", "task/{}/children", "attr")
+    with Kernel(ram="64M") as kernel:
+        sys = Sys(kernel.spawn(uid=0, gid=0))
+        gc.collect()
+        for _ in range(SPARE_DIRS + 16):
+            child = sys.fork()
+            for name in names:
+                with suppress(OSError):
+                    sys.close(sys.open(f"/proc/{child.pid}/{name.format(child.pid)}", 0))
+            child.exit(0)
+            sys.wait4(-1, 0)
+        del child
+        assert gc.collect() == 0
