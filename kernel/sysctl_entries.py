@@ -84,7 +84,7 @@ ENTRIES = (
     *(
         Entry(f"fs.pipe-{name}", text, "pipes", field, default=default, low=low, high=high)
         for name, field, default, low, high, text in (
-            ("max-size", "max_size", 1 << 20, 4096, INT_MAX, "The largest pipe, bytes."),
+            ("max-size", "max_size", 1 << 20, 0, 1 << 31, "The largest pipe, bytes: a power of 2."),
             (
                 "user-pages-hard",
                 "user_pages_hard",

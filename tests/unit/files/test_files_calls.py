@@ -258,6 +258,41 @@ def test_a_pipe_s_size_can_be_asked_and_set(user: Sys, at: int) -> None:
     assert struct.unpack("<i", user.load(at, 4)) == (6000,)
 
 
+def test_the_slots_of_a_user_s_pipes_are_few_beyond_a_limit_and_none_beyond_another(
+    machine: Kernel, user: Sys
+) -> None:
+    machine.sysctl["fs.pipe-user-pages-soft"], machine.sysctl["fs.pipe-user-pages-hard"] = 40, 33
+    pipes = [user.pipe() for _ in range(2)]  # of 16 slots each
+    refused(errno.ENFILE, user.pipe)  # 48 slots, or at least 34
+    machine.sysctl["fs.pipe-user-pages-hard"] = 0
+    pipes += [user.pipe(), user.pipe()]
+    assert [user.fcntl(writer, 1032) for _, writer in pipes] == [65536, 65536, 8192, 8192]
+    refused(errno.EPERM, user.fcntl, pipes[0][1], 1031, 32 * PAGE)
+    refused(errno.EPERM, user.fcntl, pipes[3][1], 1031, 8 * PAGE)  # 42
+    assert user.fcntl(pipes[0][1], 1031, 8 * PAGE) == 8 * PAGE
+    assert user.fcntl(pipes[3][1], 1031, 8 * PAGE) == 8 * PAGE  # 34
+    user.mknod("p", 0o010600, 0)
+    machine.sysctl["fs.pipe-user-pages-hard"], machine.sysctl["fs.pipe-user-pages-soft"] = 37, 0
+    refused(errno.ENOMEM, user.open, "p", user.O_RDWR)
+    root = Sys(machine.spawn(uid=0))
+    assert [root.fcntl(root.pipe()[1], 1032) for _ in range(4)] == [65536] * 4
+
+
+@pytest.mark.parametrize(
+    ("wanted", "made"), [(0, PAGE), (1, PAGE), (5000, 8192), (1 << 31, 1 << 31), ((1 << 31) + 1, 0)]
+)
+def test_the_largest_pipe_of_all_is_a_power_of_two_of_pages(
+    machine: Kernel, wanted: int, made: int
+) -> None:
+    root = Sys(machine.spawn(uid=0))
+    name = root.open("/proc/sys/fs/pipe-max-size", root.O_RDWR)
+    if not made:
+        refused(errno.EINVAL, root.write, name, b"%d" % wanted)
+        return
+    root.write(name, b"%d" % wanted)
+    assert root.pread64(name, 20, 0) == b"%d\n" % made
+
+
 def test_the_two_openers_of_a_fifo_meet(user: Sys) -> None:
     user.mknod("p", 0o010600, 0)
     child = user.fork()
