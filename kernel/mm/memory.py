@@ -41,6 +41,9 @@ PAGE_BYTES = 4096
 CLUSTER = 32  # pages; what direct reclaim wants at least
 DEF_PRIORITY = 12  # the first pass scans 1/4096 of each list
 MOST_DOUBLINGS = 12
+# So often a call may ask in vain: then it is out of memory, though reclaim takes back, each time,
+# the page or two that the call has got before it asked for one more (Linux: MAX_RECLAIM_RETRIES).
+PATIENCE = 16
 MIN_FREE_LOW, MIN_FREE_HIGH = 128, 262144  # KiB, as Linux bounds its default
 LEAST_PAGES = 64  # of a machine
 MOST_PAGES = (1 << 32) - 2  # a page frame number has 32 bits
@@ -416,7 +419,8 @@ class Memory:
         if attempt == 0 and self.counters.nr_free > self.tunables.watermark_min:
             self.reclaim_in_background(nodes)
             return True
-        return self.reclaim_directly(attempt, nodes) > 0
+        least = 1 if attempt < PATIENCE else CLUSTER
+        return self.reclaim_directly(attempt, nodes) >= least
 
     def reclaim_in_background(self, nodes: int) -> None:
         """Do what Linux's kswapd does: free pages up to the high watermark, if that can be."""

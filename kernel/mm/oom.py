@@ -53,6 +53,7 @@ class Oom:
 
     def in_fault(self, asker: Process) -> None:
         """An access finds no memory. Errors: TaskKilled, KernelPanic."""
+        _let_end(asker)
         if self.policy == "kill_allocating":
             self._log.write(KERN_ERR, f"VM: killing process {asker.name}")
             self.kill(asker, asker, "Out of memory (kill_allocating)")
@@ -64,6 +65,7 @@ class Oom:
         Errors: TaskKilled if the victim is the asker; KernelPanic if no one can be killed, or by
         vm.panic_on_oom.
         """
+        _let_end(asker)
         self.report(asker)
         if self.panic_on_oom:
             self.panic("Out of memory: system-wide panic_on_oom is enabled")
@@ -145,6 +147,12 @@ class Oom:
         for process in self._processes.processes():
             if process.alive:
                 write(_row(process))
+
+
+def _let_end(asker: Process | None) -> None:
+    """Kill nobody for a process that is about to end. Errors: TaskKilled: it gets no memory."""
+    if asker is not None and asker.ends:
+        raise TaskKilled(asker.pid, SIGKILL)
 
 
 def killable(process: Process) -> bool:

@@ -233,6 +233,11 @@ class Task:
         return self.exit_status is None
 
     @property
+    def ends(self) -> bool:
+        """Whether its process is at its end, or past it."""
+        return self.group.exit_code is not None
+
+    @property
     def usage(self) -> Usage:
         """Faults and resident memory of its process's address spaces, also after its end."""
         times = self.group.times

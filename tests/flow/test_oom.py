@@ -164,3 +164,24 @@ def test_mode_0_refuses_what_ram_and_swap_could_never_hold() -> None:
         with pytest.raises(SyscallError):
             sys.mmap(0, 6 * MIB, RW, PRIVATE_ANON, -1, 0)
         sys.mmap(0, 5 * MIB - 2 * PAGE, RW, PRIVATE_ANON, -1, 0)
+
+
+def test_a_call_that_gets_back_only_what_it_gave_up_is_out_of_memory() -> None:
+    """A page of swap that two share is to be written: it takes two pages, and there is one."""
+    with Kernel("2M", swap="4M") as kernel:
+        sys = Sys(kernel.spawn("parent", uid=0))
+        page = sys.mmap(0, PAGE, RW, PRIVATE_ANON, -1, 0)
+        sys.store(page, b"old")
+        child = sys.fork()
+        sys.mkdir("/tmp/kept", 0o700)
+        sys.mount("none", "/tmp/kept", "tmpfs", 0, "noswap,size=100%")
+        fd = sys.open("/tmp/kept/file", sys.O_RDWR | sys.O_CREAT, 0o600)
+        memory = kernel.memory
+        while memory.counters.nr_free > memory.tunables.watermark_min + 1:
+            sys.write(fd, bytes(PAGE))
+            memory.reclaim(512)
+        stalls = memory.allocstall
+        child.store(page, b"new")
+        assert sys.task.exit_status == SIGKILL
+        assert memory.oom.kills == 1
+        assert memory.allocstall < stalls + 100

@@ -208,6 +208,35 @@ def test_whatever_is_asked_can_be_shown(compile_c: Compile, seed: str) -> None:
     assert len(lines) > 500 and any("+++ exited with 0 +++" in line for line in lines[-9:])
 
 
+# ---- no memory ----
+
+FILLER = r"""
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+static char bytes[65536];
+int main(void)
+{
+	int zero = open("/dev/zero", O_RDONLY);
+	mkdir("/kept", 0700);
+	mount("none", "/kept", "tmpfs", 0, "noswap,size=100%");
+	int fd = open("/kept/file", O_RDWR | O_CREAT, 0600);
+	while (read(zero, bytes, sizeof(bytes)) > 0 && write(fd, bytes, sizeof(bytes)) > 0)
+		;
+	return 1;
+}
+"""
+
+
+def test_who_ends_for_want_of_memory_is_killed_once(compile_c: Compile) -> None:
+    """The list of its robust locks is in swap by then, and there is no page to read it to."""
+    with Kernel("8M", swap="4M") as kernel:
+        assert Machine(kernel, uid=0).run(compile_c(FILLER, "glibc")).status == 9
+        assert kernel.memory.oom.kills == 1
+        kernel.check()
+
+
 # ---- failed allocations ----
 
 FAMILY = r"""
