@@ -41,7 +41,7 @@ def declarations(header: Path) -> str:
 
 def preamble() -> str:
     """Return the C text before the generated wrappers; core.h includes core_api.h once."""
-    return "".join(f'#include "{name}"\n' for name in ("core.h", *HEADERS[1:]))
+    return "".join(f'#include "{name}"\n' for name in ("core.h", *HEADERS[1:], "binding.h"))
 
 
 def make_builder() -> FFI:

@@ -130,19 +130,6 @@ AT_BOOT = Settings()
 NO_COUNTERS = ffi.new("struct mm_counters *")
 
 
-class _Destroyed:
-    """The handle of an address space whose last user has left: it refuses.
-
-    An instance's own handle, while there is one, is found before it.
-    """
-
-    def __get__(self, mm: Mm | None, owner: type[Mm]) -> Any:
-        """Stop a program that goes on after its task has ended. Errors: TaskKilled."""
-        if mm is None:
-            return self
-        raise TaskKilled(*mm.ended)
-
-
 class Mm:
     """One address space; destroyed when its last user leaves, and then without a handle.
 
@@ -150,7 +137,7 @@ class Mm:
     users: tasks that run in it, descriptors of /proc/mm.
     """
 
-    handle: Any = _Destroyed()
+    handle: Any
     ended: tuple[int, int]  # once it is destroyed: the pid of who ran there last, and a signal or 0
 
     def __init__(self, memory: Memory, process: Process, handle: Any) -> None:
@@ -207,6 +194,7 @@ class Mm:
             lib.mm_destroy(self.handle)
             self.ended = (self.process.pid, (self.process.exit_status or 0) & 0x7F)
             del self.handle, self.process  # which has this
+            self.__class__ = _Destroyed
 
     def set(self, **changed: Any) -> None:
         """Change some of the settings."""
@@ -529,3 +517,15 @@ class Mm:
         return Vma(
             one.start, one.end, one.flags, one.pgoff, one.file, one.mapping, one.own, one.name
         )
+
+
+class _Destroyed(Mm):
+    """An address space whose last user has left: its handle refuses.
+
+    A class of its own, as Python is slow to find an attribute that the class knows of, too.
+    """
+
+    @property
+    def handle(self) -> Any:
+        """Stop a program that goes on after its task has ended. Errors: TaskKilled."""
+        raise TaskKilled(*self.ended)
