@@ -15,7 +15,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.log import KERN_WARNING
 from pkern.kernel.vfs.walk import Unread
 from pkern.syscalls.numbers import NAMES
-from pkern.syscalls.table import INT, SINT, TABLE, Kind, Syscall
+from pkern.syscalls.table import INT, PATH, SINT, TABLE, Kind, Syscall
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
@@ -165,6 +165,27 @@ def _signed_four(handler: Callable[..., Any]) -> Raw:
     )
 
 
+# A path alone, before one integer or two, or between a descriptor and integers.
+
+
+def _path(handler: Callable[..., Any]) -> Raw:
+    return lambda task, a, b, c, d, e, f: handler(task, path_in(task, a))
+
+
+def _path_one(handler: Callable[..., Any]) -> Raw:
+    return lambda task, a, b, c, d, e, f: handler(task, path_in(task, a), b)
+
+
+def _path_two(handler: Callable[..., Any]) -> Raw:
+    return lambda task, a, b, c, d, e, f: handler(task, path_in(task, a), b, c)
+
+
+def _signed_path_two(handler: Callable[..., Any]) -> Raw:
+    return lambda task, a, b, c, d, e, f: handler(
+        task, (a & INT_BITS ^ INT_SIGN) - INT_SIGN, path_in(task, b), c, d
+    )
+
+
 # Integers as they are, by how many a call has.
 BY_COUNT: tuple[Callable[[Callable[..., Any]], Raw], ...] = (
     _no_arguments,
@@ -175,10 +196,16 @@ BY_COUNT: tuple[Callable[[Callable[..., Any]], Raw], ...] = (
     _five,
     lambda handler: handler,
 )
-# A descriptor, or a pid, before integers: what is called most.
-SIGNED_FIRST = {
-    (SINT, *(INT,) * count): maker
-    for count, maker in enumerate((_signed_one, _signed_two, _signed_three, _signed_four))
+# What is called most: a descriptor, or a pid, before integers; a path.
+BY_KINDS: dict[tuple[Kind, ...], Callable[[Callable[..., Any]], Raw]] = {
+    **{
+        (SINT, *(INT,) * count): maker
+        for count, maker in enumerate((_signed_one, _signed_two, _signed_three, _signed_four))
+    },
+    (PATH,): _path,
+    (PATH, INT): _path_one,
+    (PATH, INT, INT): _path_two,
+    (SINT, PATH, INT, INT): _signed_path_two,
 }
 
 
@@ -210,8 +237,8 @@ def raw_call(syscall: Syscall) -> Raw:
     kinds = syscall.kinds
     if Kind.SINT not in kinds and PLAIN.issuperset(kinds):
         return BY_COUNT[len(kinds)](syscall.handler)
-    if kinds in SIGNED_FIRST:
-        return SIGNED_FIRST[kinds](syscall.handler)
+    if kinds in BY_KINDS:
+        return BY_KINDS[kinds](syscall.handler)
     if ONE_EACH.issuperset(kinds):
         return _one_each(syscall)
     return partial(_general, syscall)

@@ -376,8 +376,9 @@ class Vfs:
         place = walk(task, path, self._open_last(flags), start, rules)
         inode = self._open_inode(task, place, flags, mode)
         mount = place.mount if place.inode is None else place.on
-        file = self.open_inode(task, inode, self.text(task, place), flags, mount)
-        file.created = bool(flags & O_CREAT) and place.inode is None
+        file = self.open_inode(task, inode, place_text(task, place), flags, mount)
+        if place.inode is None:  # there was no such name, and O_CREAT
+            file.created = True
         if place.on is not place.mount and place.inode is not None:
             file.home = (inode.parent, inode.name) if inode.parent is not None else None
         elif not place.jumped and place.name not in DOTS:

@@ -88,7 +88,7 @@ class File:
             self.handle = inode.file_handle(self.core_mode(), self.cookie)
         inode.open_count += 1
         self.wb_since, self.fs_since = inode.sample_errors()
-        if inode.kind == "file" and self.access & MAY_WRITE:
+        if flags & O_ACCMODE and inode.kind == "file" and self.access & MAY_WRITE:
             self.counted = 1
             inode.writers += 1
 

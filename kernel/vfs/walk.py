@@ -280,7 +280,8 @@ def walk(
     Errors: ENOENT, ENOTDIR, EACCES, ELOOP, ENAMETOOLONG, EXDEV (rules forbid it).
     Source: path_resolution(7).
     """
-    need_read(path)
+    if type(path) is Unread:
+        need_read(path)
     if not path:
         raise SyscallError(errno.ENOENT)
     if len(path) > SHORT_PATH and length(path) >= PATH_MAX:

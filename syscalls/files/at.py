@@ -10,7 +10,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.file import CLOEXEC, NO_CLOEXEC, File
 from pkern.kernel.vfs.inode import Inode
 from pkern.kernel.vfs.mounts import RDONLY, Path
-from pkern.kernel.vfs.walk import Last, Place, need_read
+from pkern.kernel.vfs.walk import Last, Place, need_read, walk
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
@@ -38,8 +38,10 @@ def start_of(task: Task, dirfd: int, path: str) -> Path | None:
 
     Errors: EBADF, ENOTDIR; EFAULT, ENAMETOOLONG: the path could not be read.
     """
+    if dirfd == AT_FDCWD:
+        return None  # whoever walks the path sees whether it could be read
     need_read(path)
-    if dirfd == AT_FDCWD or path.startswith("/") or not path:
+    if path.startswith("/") or not path:
         return None
     file = task.fds.get_raw(dirfd)
     if file.inode.kind != "dir":
@@ -49,7 +51,7 @@ def start_of(task: Task, dirfd: int, path: str) -> Path | None:
 
 def place_at(task: Task, dirfd: int, path: str, last: Last) -> Place:
     """Return the place of a path seen from dirfd. Errors: as walk, EBADF, ENOTDIR."""
-    return task.kernel.vfs.walk(task, path, last, start_of(task, dirfd, path))
+    return walk(task, path, last, start_of(task, dirfd, path))
 
 
 def path_at(task: Task, dirfd: int, path: str, flags: int = 0) -> Path:

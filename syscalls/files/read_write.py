@@ -150,8 +150,9 @@ def close(task: Task, fd: int) -> int:
 def _need(file: File, wanted: int) -> None:
     """Refuse what the file was not opened for (EBADF), and what its kind never has."""
     file.need(wanted)
-    if wanted in file.inode.lacks:
-        raise SyscallError(file.inode.lacks[wanted])
+    lacks = file.inode.lacks
+    if wanted in lacks:
+        raise SyscallError(lacks[wanted])
 
 
 def _readable(task: Task, fd: int) -> File:
@@ -169,24 +170,26 @@ def _writable(task: Task, fd: int) -> File:
 
 
 def _read_at(task: Task, file: File, pos: int, count: int) -> bytes:
-    memory = task.kernel.memory
+    inode, kernel = file.inode, task.kernel
+    memory, io = kernel.memory, task.io
     count = min(count, MAX_COUNT, memory.ram)
-    if file.inode.kind in READERS.modules:
-        return READERS[file.inode.kind](task, file, count)
+    if inode.kind in READERS.modules:
+        return READERS[inode.kind](task, file, count)
     before = memory.stand_for(task)
     try:
-        data = file.inode.file_read(file, pos, count)
+        data = inode.file_read(file, pos, count)
     finally:
         memory.current = before
-    task.io.syscr += 1
-    task.io.rchar += len(data)
+    io.syscr += 1
+    io.rchar += len(data)
     if data and not file.flags & O_NOATIME:
-        if file.mount is not None and file.mount.flags:  # most mounts have none
+        mount = file.mount
+        if mount is not None and mount.flags:  # most mounts have none
             file.accessed()
         else:
-            file.inode.accessed()
-    if data and task.kernel.vfs.notify is not None:
-        task.kernel.vfs.notify.used(file, IN_ACCESS)
+            inode.accessed()
+    if data and kernel.vfs.notify is not None:
+        kernel.vfs.notify.used(file, IN_ACCESS)
     return data
 
 
@@ -219,8 +222,9 @@ def _offset(value: int) -> int:
 
 def seekable(file: File) -> File:
     """Return a file that can be read or written anywhere. Errors: ESPIPE, EINVAL."""
-    if file.inode.kind in UNSEEKABLE or not file.inode.can_seek:
-        if file.inode.kind == "pidfd":
+    inode = file.inode
+    if inode.kind in UNSEEKABLE or not inode.can_seek:
+        if inode.kind == "pidfd":
             raise SyscallError(errno.EINVAL)  # it could be, if it could be read
         raise SyscallError(errno.ESPIPE)
     return file
@@ -242,20 +246,20 @@ def _read_into(task: Task, file: File, buffers: Buffers, pos: int | None) -> int
 
     Errors: EINVAL: beyond the last offset there is.
     """
-    where = file.pos if pos is None else pos
+    inode, where = file.inode, file.pos if pos is None else pos
     total = min(bytes_of(buffers), MAX_COUNT)
-    if total > file.inode.top_offset - where:
+    if total > inode.top_offset - where:
         raise SyscallError(errno.EINVAL)
-    if file.inode.kind in NO_BYTES:
-        return NO_BYTES[file.inode.kind](task, file, buffers)
+    if inode.kind in NO_BYTES:
+        return NO_BYTES[inode.kind](task, file, buffers)
     data = _read_at(task, file, where, total)
     try:
         done = scatter(task.mm, buffers, data)
     except SyscallError:
-        file.inode.unread(data, 0)
+        inode.unread(data, 0)
         raise
     if done < len(data):
-        done = file.inode.unread(data, done)
+        done = inode.unread(data, done)
         if not done:
             raise SyscallError(errno.EFAULT)
     if pos is None:

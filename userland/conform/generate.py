@@ -20,6 +20,7 @@ TOP_PAGES = 14
 
 PROT = (0, 1, 1, 3, 3, 3, 3, 2, 5, 7)
 SHARED, PRIVATE, FIXED, ANONYMOUS = 0x01, 0x02, 0x10, 0x20
+SHARING = (SHARED, PRIVATE, PRIVATE)
 EXTRA_FLAGS = (
     *(0,) * 12,
     0x2000,  # MAP_LOCKED
@@ -42,6 +43,9 @@ ADVICE: tuple[int, ...] = (
 BESIDE_MARKS = tuple(advice for advice in ADVICE if advice != GUARD_INSTALL)
 MREMAP_FLAGS = (0, 1, 1, 1, 1, 3, 3, 2, 5, 7, 4, 8)
 MSYNC_FLAGS = (4, 4, 4, 1, 2, 5, 6, 0, 8)
+ODD_BYTES = (1, 8, 0x800, PAGE - 1)
+WORDS = (0, 0, 0, 96, 104, 2048, PAGE - 8)  # in a page: where one lies
+LENGTHS = tuple(pages * PAGE for pages in (1, 1, 1, 2, 2, 3, 4, 6, 9))
 BAD_LENGTH = (0, (1 << 64) - 1, (1 << 64) - PAGE)
 TOO_LONG = 1 << 56  # more than user space, with page tables of four levels or five
 HUGE_LENGTH = (1 << 63, TOO_LONG, (1 << 47) - PAGE)
@@ -81,10 +85,10 @@ def sequence(seed: int, index: int, calls: int, window: Window) -> Calls:
     steps = [make(random, window) for flavour in mix for make in flavour.first]
     steps += [_mmap(random, window) for _ in range(4)]
     if FORK not in mix:
-        steps += [random.choice(makers)(random, window) for _ in range(calls - len(steps))]
+        steps += _drawn(random, window, makers, calls - len(steps))
         return tuple(steps[:calls])
     before = random.randrange(max(calls // 2, 1))
-    steps += [random.choice(makers)(random, window) for _ in range(before - len(steps))]
+    steps += _drawn(random, window, makers, before - len(steps))
     steps = [*steps[: calls - 1], Call(Kind.FORK, ())]
     actor = 0
     for _ in range(calls - len(steps)):
@@ -95,31 +99,41 @@ def sequence(seed: int, index: int, calls: int, window: Window) -> Calls:
     return tuple(steps)
 
 
+def _drawn(random: Chance, window: Window, makers: Sequence[Maker], count: int) -> list[Call]:
+    """Draw so many calls."""
+    draw, kinds = random.random, len(makers)
+    return [makers[int(draw() * kinds)](random, window) for _ in range(count)]
+
+
+# What is drawn most often draws by itself, as Chance's functions do.
+
+
 def _page_address(random: Chance, window: Window) -> int:
-    if random.random() < 0.5:
-        return FIXED_BASE + random.randrange(FIXED_PAGES) * PAGE
-    depth = min(random.randrange(TOP_PAGES), random.randrange(TOP_PAGES))
-    return window.top - (depth + 1) * PAGE
+    draw = random.random
+    if draw() < 0.5:
+        return FIXED_BASE + int(draw() * FIXED_PAGES) * PAGE
+    depth, other = int(draw() * TOP_PAGES), int(draw() * TOP_PAGES)
+    return window.top - ((depth if depth < other else other) + 1) * PAGE
 
 
 def _address(random: Chance, window: Window) -> int:
     address = _page_address(random, window)
-    if random.random() < 0.03:
-        return address + random.choice((1, 8, 0x800, PAGE - 1))
-    return address
+    return address + random.choice(ODD_BYTES) if random.random() < 0.03 else address
 
 
 def _length(random: Chance, window: Window, address: int) -> int:
     """Give a length in bytes that never reaches beyond the window's top."""
-    if random.random() < 0.03:
+    draw = random.random
+    if draw() < 0.03:
         return random.choice(BAD_LENGTH)
-    pages = random.choice((1, 1, 1, 2, 2, 3, 4, 6, 9))
-    pages = max(1, min(pages, (window.top - address) // PAGE))
-    if address + pages * PAGE > window.top:
-        return window.top - address
-    if random.random() < 0.06:
-        return pages * PAGE - random.choice((1, 8, 0x800, PAGE - 1))
-    return pages * PAGE
+    nbytes, room = LENGTHS[int(draw() * len(LENGTHS))], window.top - address
+    if nbytes > room:
+        nbytes = max(room & -PAGE, PAGE)
+        if nbytes > room:
+            return room
+    if draw() < 0.06:
+        return nbytes - random.choice(ODD_BYTES)
+    return nbytes
 
 
 def _range(random: Chance, window: Window) -> tuple[int, int]:
@@ -129,13 +143,14 @@ def _range(random: Chance, window: Window) -> tuple[int, int]:
 
 def _mmap(random: Chance, window: Window) -> Call:
     address, length = _range(random, window)
-    flags = random.choice((SHARED, PRIVATE, PRIVATE)) | random.choice(EXTRA_FLAGS)
-    if random.random() < 0.02:
+    draw = random.random
+    flags = SHARING[int(draw() * 3)] | EXTRA_FLAGS[int(draw() * len(EXTRA_FLAGS))]
+    if draw() < 0.02:
         flags = flags & ~3 | random.choice((0, 3))
     slot, offset = _file(random)
     if slot == Slot.NONE:
         flags |= ANONYMOUS
-    place = random.random()
+    place = draw()
     if place < 0.45:
         address = 0
     elif place < 0.75:
@@ -144,11 +159,12 @@ def _mmap(random: Chance, window: Window) -> Call:
         flags |= 0x100000
     elif place < 0.81:
         address, flags = 0x1000, flags | FIXED
-    if random.random() < 0.01:
+    if draw() < 0.01:
         length = random.choice(HUGE_LENGTH)
     if FIXED_BASE <= address < window.top:
         random.mapped.append(address & -PAGE)
-    return Call(Kind.MMAP, (address, length, random.choice(PROT), flags, slot, offset))
+    prot = PROT[int(draw() * len(PROT))]
+    return Call(Kind.MMAP, (address, length, prot, flags, slot, offset))
 
 
 def _file(random: Chance) -> tuple[int, int]:
@@ -216,9 +232,10 @@ def _mlock2(random: Chance, window: Window) -> Call:
 
 def _word(random: Chance, window: Window) -> int:
     """Give the address of eight bytes within one page, more often than not of one in use."""
-    used = random.mapped and random.random() < 0.6
-    page = random.choice(random.mapped) if used else _page_address(random, window)
-    return page + random.choice((0, 0, 0, 96, 104, 2048, PAGE - 8))
+    draw, mapped = random.random, random.mapped
+    used = mapped and draw() < 0.6
+    page = mapped[int(draw() * len(mapped))] if used else _page_address(random, window)
+    return page + WORDS[int(draw() * len(WORDS))]
 
 
 def _load(random: Chance, window: Window) -> Call:

@@ -31,6 +31,9 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#if __has_include(<sys/rseq.h>)
+#include <sys/rseq.h>
+#endif
 
 enum { PAGE = 4096, MAX_CALLS = 512, NR_ACTORS = 2, NR_SLOTS = 16 };
 enum { SHARED_AT = 0x8000000, OUT_BYTES = 8 << 20, TEXT_BYTES = 1 << 17 };
@@ -987,6 +990,18 @@ static void become_ordinary(uint64_t memlock)
 	}
 }
 
+/* What a C library asks for at the start: each signal, and each turn, looks at it then. */
+static void forget_sequences(void)
+{
+#ifdef RSEQ_SIG
+	enum { UNREGISTER = 1, BYTES = 32 };
+
+	if (__rseq_size)
+		syscall(SYS_rseq, (char *)__builtin_thread_pointer() + __rseq_offset, BYTES,
+			UNREGISTER, RSEQ_SIG);
+#endif
+}
+
 static void catch_signals(void)
 {
 	static const int caught[] = { SIGSEGV, SIGBUS, SIGXFSZ };
@@ -1094,6 +1109,7 @@ int main(int argc, char **argv)
 	}
 	closefrom(3);
 	become_ordinary(memlock);
+	forget_sequences();
 	catch_signals();
 	grow_stack();
 	share();

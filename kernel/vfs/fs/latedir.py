@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.inode import DirInode, Inode
 
 if TYPE_CHECKING:
@@ -30,9 +32,12 @@ class LateDir(DirInode):
         return self._plan()
 
     def lookup(self, name: str, task: Caller) -> Inode:
-        if name not in self.entries and name in self.makers:
-            self.entries[name] = self.makers[name]()
-        return super().lookup(name, task)
+        found = self.entries.get(name)
+        if found is None:
+            if name not in self.makers:
+                raise SyscallError(errno.ENOENT)
+            found = self.entries[name] = self.makers[name]()
+        return found
 
     @property
     def is_empty(self) -> bool:
