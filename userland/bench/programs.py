@@ -19,6 +19,7 @@ from pkern.kernel.mm.memory import RMAP_DESIGNS
 from pkern.userland.conform.hostcc import build
 from pkern.userland.program import Sys
 
+OPTIMISED = "-O2"
 PAGE = 4096
 NR_PAGES = 16384
 _HERE = Path(__file__).parent
@@ -31,7 +32,7 @@ def host_c(name: str) -> float:
 
     Errors: NoCompiler, subprocess.CalledProcessError.
     """
-    program = build("bench-host", [_HERE / "host.c"], ["-O2", "-Wall"])
+    program = build("bench-host", [_HERE / "host.c"], [OPTIMISED, "-Wall"])
     return _measure(program, name)
 
 
@@ -42,7 +43,7 @@ def core_c(name: str, design: str | None = None) -> float:
     Errors: NoCompiler, subprocess.CalledProcessError.
     """
     core = sorted(path for path in _CORE.rglob("*.c") if path.name != "_core.c")
-    flags = ["-O2", "-Wall", "-std=gnu11", f"-I{_CORE}", f"-I{_CORE}/cpu", "-ldl"]
+    flags = [OPTIMISED, "-Wall", "-std=gnu11", f"-I{_CORE}", f"-I{_CORE}/cpu", "-ldl"]
     headers = sorted(_CORE.rglob("*.h"))
     program = build("bench-core", [_HERE / "core.c", *core], flags, headers)
     return _measure(program, name, *([str(RMAP_DESIGNS[design])] if design else []))

@@ -16,7 +16,7 @@ READ_BYTES = 1 << 16
 MOST_BYTES = 1 << 20  # of a frame
 PACKET_BYTES = 0x20000  # what gdb is told that it may send
 INTERRUPT = 0x03
-ESCAPED = frozenset(b"}$#*")
+ESCAPED = b"}$#*"  # what escapes comes first
 ESCAPE, FLIP = 0x7D, 0x20
 
 
@@ -26,12 +26,9 @@ class Closed(Exception):
 
 def escape(data: bytes) -> bytes:
     """Return data as it may stand in a frame."""
-    if not ESCAPED.intersection(data):
-        return data
-    out = bytearray()
-    for byte in data:
-        out += bytes((ESCAPE, byte ^ FLIP)) if byte in ESCAPED else bytes((byte,))
-    return bytes(out)
+    for byte in ESCAPED:
+        data = data.replace(bytes((byte,)), bytes((ESCAPE, byte ^ FLIP)))
+    return data
 
 
 def unescape(data: bytes) -> bytes:
