@@ -33,7 +33,6 @@ from pkern.kernel.tasks.trace import Steps, Trace, is_held
 if TYPE_CHECKING:
     from pkern.kernel.cpu.observer import Observed
     from pkern.kernel.cpu.sleepers import Sleepers
-    from pkern.kernel.cpu.turns import Turns
     from pkern.kernel.tasks.group import Group
     from pkern.kernel.tasks.task import Task
 
@@ -43,9 +42,8 @@ FUTEX = 202
 class Delivery:
     """The signals of one machine's tasks in machine code, on their way."""
 
-    def __init__(self, sleepers: Sleepers, turns: Turns, observed: Observed) -> None:
+    def __init__(self, sleepers: Sleepers, observed: Observed) -> None:
         self._sleepers = sleepers
-        self._turns = turns
         self._observed = observed
 
     # ---- who is told ----
@@ -58,8 +56,6 @@ class Delivery:
             self._sleepers.wake(("awaited", task))
         if task.signals.is_killed():
             self._run_again(task.group, task.group.living())
-            if task is not self._turns.running:
-                self._sleepers.go_on(task)  # it may be in no queue: ^C of the host's in its turn
         if task.waiting is not None and task.signals.deliverable():
             self._sleepers.wake_task(task)
 

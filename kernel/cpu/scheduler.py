@@ -120,7 +120,7 @@ class Scheduler:
         self.calls = CallTable(self._exit, calls, missing, ia32, self.turns.part)
         self.sleepers = Sleepers(handle, clock, self.queue)
         self.idle = Idle(kernel, self.queue, self.sleepers)
-        self.delivery = Delivery(self.sleepers, self.turns, self)
+        self.delivery = Delivery(self.sleepers, self)
         self.unfinished = Unfinished(self.calls, self.sleepers, self.delivery, self)
         self.entry = Entry(self.calls, self.unfinished)
         self.waiting_for: Callable[[Task], str] = lambda task: "waits"  # in words, for a report
@@ -251,15 +251,10 @@ class Scheduler:
             task = self.turns.who_runs(task)
             if killed.pid != task.pid and task.alive:
                 raise
-        except BaseException:  # the host's Ctrl-C: who kills the task next lets it run once more
-            self._give_back(self.turns.who_runs(task))
+        except BaseException:  # something of the host's, as its Ctrl-C
+            self.turns.running = None
             raise
         self.turns.end(task)
-
-    def _give_back(self, task: Task) -> None:
-        """Queue a task whose turn something of the host's has ended."""
-        self.turns.running = None
-        self.sleepers.go_on(task)
 
     def kin_of(self, task: Task) -> int:
         """Return what says that a task's turns may be begun, and followed, by the core; 0: not so.

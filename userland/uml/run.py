@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pkern.kernel.clock import SECOND
 from pkern.kernel.machine import Kernel
+from pkern.kernel.tasks.signal.signames import Signal
 from pkern.userland.machine_code import boot_scheduler
 from pkern.userland.program import Sys
 from pkern.userland.uml.files import Emit, Source
@@ -114,11 +115,17 @@ def run_uml(
     traps, selects = page.traps, page.selects
     task = kernel.spawn("uml")
     host = Host(Sys(task))
-    guest = GuestKernel(host, config or Config(), out, err, source)
+    guest = None
     try:
+        guest = GuestKernel(host, config or Config(), out, err, source)
         status = _run_program(guest, program, arguments)
+    except KeyboardInterrupt:  # the traced task may be in no queue, in which SIGKILL would find it
+        for child in list(task.group.children):
+            child.exit(Signal.SIGINT)
+        raise
     finally:
-        guest.shut_down()
+        if guest is not None:
+            guest.shut_down()
         task.exit(0)
     return UmlResult(
         status,

@@ -5,9 +5,11 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -15,9 +17,12 @@ import pytest
 from pkern.kernel.cpu.entry import Entry
 from pkern.kernel.cpu.processor import RunQueue
 from pkern.kernel.cpu.scheduler import Scheduler
+from pkern.kernel.cpu.turns import Turns
 from pkern.kernel.machine import Kernel
+from pkern.kernel.tasks.trace import Trace
 from pkern.userland.uml.run import run_uml
 
+TraceFunction = Callable[[FrameType, str, object], Any]
 BUSY = """\
 #include <unistd.h>
 
@@ -78,33 +83,37 @@ def test_of_a_guest_of_uml(busy: str) -> None:
     assert interrupted("uml", busy) == (130, "ready\n", "")
 
 
+@contextmanager
+def interrupt_at(function: Any, nth: int) -> Iterator[None]:
+    """Let Ctrl-C come before the nth line that is run of a function."""
+    lines, before = count(1), sys.gettrace()
+
+    def at_line(frame: FrameType, event: str, _: object) -> TraceFunction:
+        if event == "line" and next(lines) == nth:
+            raise KeyboardInterrupt
+        return at_line
+
+    def at_call(frame: FrameType, event: str, _: object) -> TraceFunction | None:
+        return at_line if frame.f_code is function.__code__ else None
+
+    sys.settrace(at_call)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
+
+
 @pytest.mark.parametrize(
-    ("owner", "where"),
-    [(Scheduler, "_enter"), (Scheduler, "_resume"), (Entry, "serve"), (RunQueue, "add")],
+    "function",
+    [Scheduler._turn, Turns.put_on, Entry.serve, RunQueue.add, Trace.hold],
+    ids=lambda function: function.__qualname__,
 )
-@pytest.mark.parametrize("nth", [1, 2, 3, 10, 41])
+@pytest.mark.parametrize("nth", [1, 2, 3, 4, 41])
 def test_of_a_guest_wherever_its_task_is(
-    busy: str, kernel: Kernel, monkeypatch: pytest.MonkeyPatch, owner: type, where: str, nth: int
+    busy: str, kernel: Kernel, function: Any, nth: int
 ) -> None:
-    """The guest's task is ended, though the interrupt leaves it in no queue of the scheduler."""
-    calls, plain = count(1), getattr(owner, where)
-
-    def interrupting(*arguments: Any) -> Any:
-        if next(calls) == nth:
-            raise KeyboardInterrupt
-        return plain(*arguments)
-
-    monkeypatch.setattr(owner, where, interrupting)
-    turns = count(1)
-    before = Scheduler._turn
-
-    def turning(*arguments: Any) -> None:
-        if next(turns) == 1000:  # the interrupt never came there
-            raise KeyboardInterrupt
-        before(*arguments)
-
-    monkeypatch.setattr(Scheduler, "_turn", turning)
-    with pytest.raises(KeyboardInterrupt):
+    """The guest's task is ended, whether or not it is in a queue of the scheduler just then."""
+    with interrupt_at(function, nth), pytest.raises(KeyboardInterrupt):
         run_uml(kernel, Path(busy))
     assert not [task for task in kernel.tasks.values() if task.alive and task.name != "init"]
 
