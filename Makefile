@@ -175,11 +175,14 @@ coverage-c: build
 
 # ---- Python tests ----
 
+# Half as many again as there are processors: tests wait, for a clock, a debugger, a process beside.
+TESTERS = $(shell expr $(JOBS) + $(JOBS) / 2)
+
 # What pytest makes of a test's file is kept, whatever the environment says of writing bytecode: each
 # of its processes would make it anew, three seconds of a processor.
 test-python: export PYTHONDONTWRITEBYTECODE :=
 test-python: build
-	$(BIN)/pytest -n $(JOBS) --dist worksteal $(PYTEST_FLAGS)
+	$(BIN)/pytest -n $(TESTERS) --dist worksteal $(PYTEST_FLAGS)
 
 # The same tests on a module with sanitisers, in a copy of the tree.
 test-sanitized: build ## pytest of tests/unit on the sanitised core

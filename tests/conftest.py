@@ -36,7 +36,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave out what cannot be compared with this host, with the reason."""
+    """Put long tests first, so that none begins when the others are done; leave some out.
+
+    Those cannot be compared with this host, and get the reason.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
     for item in items:
         reason = host.left_out(item.nodeid)
         if reason:

@@ -638,7 +638,7 @@ class Table(Mapping[str, Point]):
         self._makers: dict[str, Source] = {}
         for source in (make() for make in sources):
             self._makers |= dict.fromkeys(source.names(), source)
-        self._names = sorted({*self._made, *self._makers})
+        self._names = dict.fromkeys(sorted({*self._made, *self._makers}))
         self._made[MARKER.full_name] = MARKER
 
     def __getitem__(self, name: str) -> Point:
@@ -659,7 +659,8 @@ class Table(Mapping[str, Point]):
         """
         found: dict[str, None] = {}
         for glob in globs:
-            some = [name for name in self._names if _means(glob, name)]
+            exact = glob in self._names
+            some = [glob] if exact else [name for name in self._names if _means(glob, name)]
             if not some:
                 raise LookupError(glob)
             found |= dict.fromkeys(some)

@@ -21,6 +21,7 @@ def stated(table: str) -> list[str]:
     return part.strip().splitlines()[2:]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_no_order_is_wrong_and_the_page_knows_how_many_there_are(scenario):
     explored = [explore(scenario, rmap) for rmap in DESIGNS]
@@ -32,6 +33,7 @@ def test_the_page_has_each_scenario_once():
     assert [row.split(" | ")[0].lstrip("| ") for row in stated("orders")] == list(SCENARIOS)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not shutil.which("gcc"), reason="no compiler")
 def test_each_bug_of_the_past_is_found(tmp_path):
     cases = [(bug.number, bug.scenario, rmap) for bug in BUGS for rmap in DESIGNS]

@@ -73,6 +73,7 @@ def test_asking_changes_nothing(rmap: str) -> None:
         kernel.check()
 
 
+@pytest.mark.boot(ram="1M")
 def test_the_digest_sees_a_load(kernel: Kernel) -> None:
     """A check of the check: an access bit is enough."""
     sys = Sys(kernel.spawn(uid=0))
