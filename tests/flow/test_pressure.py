@@ -111,52 +111,59 @@ class Program:
             self.seen.append(str(error))
 
     def run(self) -> list[object]:
-        sys, note = self.sys, self.note
-        shared = [sys.mmap(0, 40 * PAGE, RW, SHARED, fd, 0) for fd in (self.host, self.memory)]
-        private = sys.mmap(0, 40 * PAGE, RW, PRIVATE, self.host, 0)
-        special = sys.mmap(0, 8 * PAGE, RW, SHARED | sys.MAP_NONLINEAR, -1, 0)
-        own = anonymous(sys, 80)
+        self._map()
+        child = self.sys.fork()
+        self._read_all(child)
+        self.note(lambda: child.store(self.own, b"child"))
+        self._cut(child)
+        self._end(child)
+        return self.seen
+
+    def _map(self) -> None:
+        """Map each kind of memory: shared, private, special, anonymous."""
+        sys = self.sys
+        self.shared = [sys.mmap(0, 40 * PAGE, RW, SHARED, fd, 0) for fd in (self.host, self.memory)]
+        self.private = sys.mmap(0, 40 * PAGE, RW, PRIVATE, self.host, 0)
+        self.special = sys.mmap(0, 8 * PAGE, RW, SHARED | sys.MAP_NONLINEAR, -1, 0)
+        self.own = anonymous(sys, 80)
         for index in range(0, 40, 3):
-            sys.store(private + index * PAGE, bytes([200 - index]))
-        sys.store(own, numbered(80))
+            sys.store(self.private + index * PAGE, bytes([200 - index]))
+        sys.store(self.own, numbered(80))
         for index in range(8):
-            note(
-                lambda i=index: sys.remap_file_pages(
-                    special + i * PAGE, PAGE, 0, 7 - i, 0, self.host
+            self._remap(self.special + index * PAGE, 7 - index, self.host)
+            self._remap(self.shared[1] + index * PAGE, 39 - index, -1)
+
+    def _remap(self, addr: int, pgoff: int, fd: int) -> None:
+        self.note(lambda: self.sys.remap_file_pages(addr, PAGE, 0, pgoff, 0, fd))
+
+    def _read_all(self, child: Sys) -> None:
+        parts = [(addr, 40) for addr in (*self.shared, self.private)]
+        for task in (self.sys, child):
+            for base, count in (*parts, (self.special, 8), (self.own, 80)):
+                self.note(
+                    lambda t=task, b=base, n=count: [t.load(b + i * PAGE, 1) for i in range(n)]
                 )
-            )
-            note(lambda i=index: sys.remap_file_pages(shared[1] + i * PAGE, PAGE, 0, 39 - i, 0))
-        child = sys.fork()
-        for task in (sys, child):
-            for base, count in (
-                (shared[0], 40),
-                (shared[1], 40),
-                (private, 40),
-                (special, 8),
-                (own, 80),
-            ):
-                note(lambda t=task, b=base, n=count: [t.load(b + i * PAGE, 1) for i in range(n)])
-        note(lambda: child.store(own, b"child"))
-        note(lambda: sys.ftruncate(self.host, 10 * PAGE + 5))
-        note(lambda: sys.ftruncate(self.memory, 37 * PAGE))
-        for task in (sys, child):
-            for addr in (
-                shared[0] + 30 * PAGE,
-                shared[1],
-                shared[1] + 3 * PAGE,
-                private,
-                own,
-                special,
-            ):
-                note(lambda t=task, a=addr: t.load(a, 5))
+
+    def _cut(self, child: Sys) -> None:
+        """Truncate both files, and read on both sides of their ends."""
+        self.note(lambda: self.sys.ftruncate(self.host, 10 * PAGE + 5))
+        self.note(lambda: self.sys.ftruncate(self.memory, 37 * PAGE))
+        of_file, of_memory = self.shared
+        places = (of_file + 30 * PAGE, of_memory, of_memory + 3 * PAGE, self.private, self.own)
+        for task in (self.sys, child):
+            for addr in (*places, self.special):
+                self.note(lambda t=task, a=addr: t.load(a, 5))
+
+    def _end(self, child: Sys) -> None:
+        """Swap off with too little room, and again with enough of it; then need more."""
+        sys, note = self.sys, self.note
         note(lambda: sys.swapoff("/dev/swap0"))
         note(lambda: child.exit(0))
-        note(lambda: sys.munmap(own, 80 * PAGE))
+        note(lambda: sys.munmap(self.own, 80 * PAGE))
         note(lambda: sys.swapoff("/dev/swap0"))
-        note(lambda: [sys.load(private + i * PAGE, 1) for i in range(10)])
+        note(lambda: [sys.load(self.private + i * PAGE, 1) for i in range(10)])
         note(lambda: sys.mmap(0, 200 * PAGE, RW, ANON | sys.MAP_POPULATE, -1, 0))
         note(lambda: self.kernel.memory.oom.kills)
-        return self.seen
 
 
 def _run_in(design: str, directory: Path) -> tuple[list[object], bytes]:
