@@ -183,12 +183,18 @@ FOUND: dict[str, Calls] = {
 }
 
 
+def rows_of_any_host(verdict: Verdict) -> int:
+    """Return how many rows allow this beside every host; assert that nothing else differs."""
+    assert verdict.divergence is None, str(verdict.divergence)
+    return sum(row.before is None for row in verdict.allowed)
+
+
 @pytest.mark.parametrize("calls", FOUND.values(), ids=FOUND)
 def test_what_was_found_agrees_with_linux(calls: Calls) -> None:
     oracle = Oracle()
     verdict = oracle.compare(calls)
     oracle.close()
-    assert verdict == Verdict((), None)
+    assert rows_of_any_host(verdict) == 0
 
 
 def test_what_a_refused_call_has_split_is_split_here() -> None:
@@ -202,8 +208,7 @@ def test_what_a_refused_call_has_split_is_split_here() -> None:
     )
     verdict = oracle.compare(calls)
     oracle.close()
-    assert verdict.divergence is None
-    assert verdict.allowed == ()
+    assert rows_of_any_host(verdict) == 0
 
 
 # Each with how many rows allow it.
@@ -262,8 +267,7 @@ def test_a_difference_is_a_row_of_the_table(calls: Calls, rows: int) -> None:
     oracle = Oracle()
     verdict = oracle.compare(calls)
     oracle.close()
-    assert verdict.divergence is None
-    assert len(verdict.allowed) == rows
+    assert rows_of_any_host(verdict) == rows
 
 
 def test_what_is_cut_off_a_stack_is_cut_off_here() -> None:
@@ -277,8 +281,7 @@ def test_what_is_cut_off_a_stack_is_cut_off_here() -> None:
     )
     verdict = oracle.compare(calls)
     oracle.close()
-    assert verdict.divergence is None
-    assert verdict.allowed == ()
+    assert rows_of_any_host(verdict) == 0
 
 
 def test_another_process_sees_what_a_fault_behind_a_cut_did_not_bring() -> None:
@@ -293,8 +296,7 @@ def test_another_process_sees_what_a_fault_behind_a_cut_did_not_bring() -> None:
     oracle = Oracle()
     verdict = oracle.compare(calls)
     oracle.close()
-    assert verdict.divergence is None
-    assert verdict.allowed == ()
+    assert rows_of_any_host(verdict) == 0
 
 
 def test_a_process_that_dies_on_one_side_is_a_divergence(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -464,6 +466,16 @@ def test_some_rows_are_for_hosts_of_an_older_linux_only() -> None:
     assert allowed(divergence, host=(6, 18)) is None
     row = allowed(divergence, host=(6, 1))
     assert row is not None and row.before == (6, 17)
+
+
+def test_a_row_may_be_for_hosts_before_a_stable_release_only() -> None:
+    """F_SEAL_EXEC of a file that is mapped to be written: 0 in 6.18.15, EBUSY in 6.18.44."""
+    calls = (Call(Kind.FCNTL, (Slot.F0, 1033, 0x20)),)
+    host = Outcome(0, 0, 0, 0, b"", ())
+    divergence = compare(calls, 0, host, Outcome(-errno.EBUSY, 0, 0, 0, b"", ()))
+    assert divergence is not None
+    assert allowed(divergence, host=(6, 18, 44)) is None
+    assert allowed(divergence, host=(6, 18, 15)) is not None
 
 
 def test_another_error_is_a_difference_of_older_hosts_only() -> None:

@@ -22,6 +22,7 @@ from pkern.userland.conform.calls import PAGE, Area, Call, Kind, Layout, Outcome
 
 MAX_LENGTH = 1 << 47  # user space; a longer range wraps or leaves it
 STACK = 3  # RLIMIT_STACK
+F_ADD_SEALS, F_SEAL_EXEC = 1033, 0x20
 
 Release = tuple[int, ...]  # of Linux: the numbers that tell its age, (6, 18, 44), or the first two
 
@@ -364,6 +365,13 @@ def _shows_guards(divergence: Divergence) -> bool:
     return guards and divergence.fields == {"smaps VmFlags"}
 
 
+def _seals_execution(divergence: Divergence) -> bool:
+    """fcntl with F_SEAL_EXEC, which seals writing too, of a file mapped to be written."""
+    call, ours = divergence.call, divergence.model.value
+    seals = call.kind is Kind.FCNTL and call.args[1:] == (F_ADD_SEALS, call.args[2] | F_SEAL_EXEC)
+    return seals and (divergence.host.value, ours) == (0, -errno.EBUSY)
+
+
 def _another_error(divergence: Divergence) -> bool:
     """mremap or madvise that both refuse, with another of the errors that apply."""
     refused = divergence.host.value < 0 and divergence.model.value < 0
@@ -468,7 +476,14 @@ DIFFERENCES: tuple[Difference, ...] = (
         Aspect.STATE,
         _shows_guards,
         Then.GO_ON,
-        "VmFlags says of memory that has had guards: gu; 6.18.44 is known to, 6.18.15 does not",
+        "VmFlags says gu of memory that has had guards in 6.18.44; 6.18.15 does not",
+        before=(6, 18, 44),
+    ),
+    Difference(
+        Aspect.RESULT,
+        _seals_execution,
+        Then.STOP,
+        "F_SEAL_EXEC is EBUSY where a mapping may write, in 6.18.44; 6.18.15 lets it pass",
         before=(6, 18, 44),
     ),
     Difference(
@@ -563,7 +578,7 @@ NEWER: tuple[Newer, ...] = (
     Newer("dispatch", (6, 18), "PR_SYS_DISPATCH_INCLUSIVE_ON of calls, slots of futexes"),
     Newer("secret memory", (6, 18), "memfd_secret: on by default since 6.5, errors since then"),
     Newer("vectors", (6, 18), "the file is looked at before the vector of readv and its kin"),
-    Newer("seals", (6, 18), "a file sealed against writing can be mapped shared, to read"),
+    Newer("seals", (6, 18, 44), "files sealed against writing: mapped shared, by F_SEAL_EXEC too"),
     Newer("fallocate", (6, 18), "modes of fallocate that exclude each other are EOPNOTSUPP"),
     Newer("sockets", (6, 18), "a write to a datagram socket whose peer has gone is EPIPE"),
     Newer("peeking", (6, 18), "SO_PEEK_OFF of TCP, SCM_PIDFD of a process that has gone"),
