@@ -58,6 +58,17 @@ def _tracks_changes() -> bool:
     return any("sd" in line.split() for line in flags)
 
 
+def _generations() -> bool:
+    """Tell whether pages are on lists by generation (MGLRU) there: it is switched on."""
+    switch = Path("/sys/kernel/mm/lru_gen/enabled")
+    return switch.exists() and int(switch.read_text(), 16) & 1 == 1
+
+
+def _numbers_of_64_bits() -> bool:
+    """Tell whether files of a tmpfs have such inode numbers if nobody asks (TMPFS_INODE64)."""
+    return any("inode64" in line for line in Path("/proc/mounts").read_text().splitlines())
+
+
 def _goes_nowhere() -> bool:
     """Tell whether the host has no route to other machines."""
     routes = Path("/proc/net/route")
@@ -158,8 +169,39 @@ TRAITS = (
     Trait(
         "marks of changed memory",
         _tracks_changes(),
-        "VmFlags of smaps, which have one more there",
-        ("*test_elf.py::*[[]pinned*",),
+        "VmFlags of smaps and words of pagemap, which have one more there",
+        ("*test_elf.py::*[[]pinned*", "*test_elf.py::test_userfaultfd_as_on_the_host*"),
+    ),
+    Trait(
+        "memory that may fail",
+        Path("/proc/sys/vm/memory_failure_recovery").exists(),
+        "the code of SIGBUS of a page that a userfaultfd has poisoned",
+        ("*test_elf.py::test_userfaultfd_as_on_the_host[[]userfaultfd]",),
+    ),
+    Trait(
+        "another lowest address",
+        int(Path("/proc/sys/vm/mmap_min_addr").read_text()) != 4096,
+        "ranges at the lowest pages",
+        ("*test_elf.py::test_userfaultfd_as_on_the_host[[]userfaults]",),
+    ),
+    Trait(
+        "lists of pages by generation",
+        _generations(),
+        "which pages are active or referenced",
+        ("*test_elf.py::test_memory_policies_as_on_a_host_with_one_node[[]mempolicy]",
+         "*test_fault_around_of_a_disk_as_on_the_host"),
+    ),
+    Trait(
+        "a tmpfs with inode numbers of 64 bits",
+        _numbers_of_64_bits(),
+        "the options of its mounts",
+        ("*test_elf.py::*[[]statmounts*", "*test_elf.py::*[[]mountoptions*"),
+    ),
+    Trait(
+        "sleep",
+        Path("/sys/power/wakeup_count").exists(),
+        "EPOLLWAKEUP, of which the others know nothing",
+        ("*test_elf.py::*[[]epoll-*",),
     ),
     Trait(
         "no route to other machines",
@@ -212,6 +254,7 @@ COMPARED_IN = {
     "seals": ("*odd_arguments*[[]seals]",),
     "fallocate": ("*odd_arguments*[[]fallocate]",),
     "sockets": ("*test_sockets.py::test_a_socket_alone_has_the_hosts_results*",),
+    "no mark": ("*test_sockets_and_terminals_as_on_the_host[[]unixsockets]",),
     "peeking": ("*test_elf.py::test_steps_over_sockets_as_on_the_host", "*test_elf.py::*scmpidfd*"),
     "options": ("*test_sockets_and_terminals_as_on_the_host[[]*sockets]",),
     "no execution": ("*test_elf.py::*[[]sizelimits*",),

@@ -359,6 +359,14 @@ def _guards(divergence: Divergence) -> bool:
     return divergence.call.kind is Kind.MADVISE and divergence.call.args[2] in (102, 103)
 
 
+def _says_of_failed_memory(divergence: Divergence) -> bool:
+    """SIGBUS of a page that a userfaultfd has poisoned: BUS_MCEERR_AR, not BUS_ADRERR."""
+    host, ours = divergence.host, divergence.model
+    same_place = (host.signo, host.addr) == (ours.signo, ours.addr) == (signal.SIGBUS, ours.addr)
+    poisoned = any(call.kind is Kind.UFFD_POISON for call in divergence.calls)
+    return same_place and (host.code, ours.code) == (4, 2) and poisoned
+
+
 def _shows_guards(divergence: Divergence) -> bool:
     """Only VmFlags differs, after MADV_GUARD_INSTALL."""
     guards = any(c.kind is Kind.MADVISE and c.args[2] == 102 for c in divergence.calls)
@@ -457,6 +465,13 @@ DIFFERENCES: tuple[Difference, ...] = (
         _stores_to_marks,
         Then.STOP,
         "the same, where such memory is registered once more for write protection and stored to",
+    ),
+    Difference(
+        Aspect.SIGNAL,
+        _says_of_failed_memory,
+        Then.GO_ON,
+        "poisoned pages are BUS_MCEERR_AR on a Linux that is built for memory that may fail "
+        "(CONFIG_MEMORY_FAILURE); here BUS_ADRERR, as on one that is not",
     ),
     Difference(
         Aspect.RESULT,
@@ -561,7 +576,9 @@ NEWER: tuple[Newer, ...] = (
     Newer("splice", (6, 6), "splice looks at what it moves before it looks at the pipe"),
     Newer("xattr", (6, 6), "attributes user.* of files on tmpfs"),
     Newer("heap", (6, 6), "data that touches the heap is not named [heap]: conform's own layout"),
-    Newer("futex2", (6, 16), "futex_wait, futex_wake and futex_requeue, words with a node behind"),
+    Newer(
+        "futex2", (6, 18, 44), "futex_wait, futex_wake and futex_requeue, words with a node behind"
+    ),
     Newer(
         "seen by inotify", (6, 8), "an open is told before what it cuts, splice of both its ends"
     ),
@@ -581,10 +598,13 @@ NEWER: tuple[Newer, ...] = (
     Newer("seals", (6, 18, 44), "files sealed against writing: mapped shared, by F_SEAL_EXEC too"),
     Newer("fallocate", (6, 18), "modes of fallocate that exclude each other are EOPNOTSUPP"),
     Newer("sockets", (6, 18), "a write to a datagram socket whose peer has gone is EPIPE"),
+    Newer("no mark", (6, 18, 44), "SIOCATMARK of AF_UNIX sockets that are no streams"),
     Newer("peeking", (6, 18), "SO_PEEK_OFF of TCP, SCM_PIDFD of a process that has gone"),
     Newer("options", (6, 18), "buffers of sockets up to 4 MiB, SO_PASSCRED of AF_UNIX alone"),
     Newer(
-        "no execution", (6, 18), "what has no name in a file system is not mapped to be executed"
+        "no execution",
+        (6, 18, 44),
+        "what has no name in a file system is not mapped to be executed",
     ),
     Newer("mdwe", (6, 18), "PR_SET_MDWE and its flags, flags of PR_SET_THP_DISABLE"),
     Newer("order of vmstat", (6, 18), "the order of the lines of /proc/vmstat"),

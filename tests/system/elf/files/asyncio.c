@@ -30,7 +30,9 @@ struct event { /* struct sigevent of the kernel */
 };
 
 static volatile int count;
-static siginfo_t last;
+static siginfo_t last, first;
+static timer_t timer;
+static int told_otherwise; /* signals of a timer with another overrun than the timer tells then */
 
 static long show(const char *what, long result)
 {
@@ -40,8 +42,11 @@ static long show(const char *what, long result)
 
 static void note(int signo, siginfo_t *info, void *context)
 {
-	count++;
+	if (!count++)
+		first = *info;
 	last = *info;
+	if (info->si_code == SI_TIMER)
+		told_otherwise += info->si_overrun != syscall(SYS_timer_getoverrun, (long)timer);
 }
 
 static void handle(int signo, int flags)
@@ -158,8 +163,6 @@ static void files(void)
 
 /* ---- timers ---- */
 
-static timer_t timer;
-
 static int create(clockid_t clock, int notify, int signo)
 {
 	struct event event = { 77, signo, notify, getpid() };
@@ -275,13 +278,10 @@ static void running(clockid_t clock, int notify)
 		pause_ms(95);
 	}
 	sigprocmask(SIG_UNBLOCK, &set_of, NULL);
-	int overrun = syscall(SYS_timer_getoverrun, (long)timer);
 	set(0, 0, 0);
-	if (clock == 2 || clock == 3)
-		printf("blocked: one %d, the same %d\n", count > 0, last.si_overrun == overrun);
-	else
-		printf("blocked: %d %d, the same %d\n", count, overrun > 4 && overrun < 12,
-		       last.si_overrun == overrun);
+	/* One signal stands for all that were missed; on a busy host another may have come by now. */
+	printf("blocked: %d %d, otherwise %d\n", count > 0,
+	       clock == 2 || clock == 3 || first.si_overrun > 4, told_otherwise);
 	show("deleted", syscall(SYS_timer_delete, (long)timer));
 	show("deleted", syscall(SYS_timer_delete, (long)timer));
 }

@@ -534,9 +534,8 @@ static void background(void)
 	tcsetpgrp(slave, child);
 	kill(-child, SIGCONT);
 	type("line\n");
-	usleep(20000);
-	tcsetpgrp(slave, getpgrp());
 	wait_for(child);
+	tcsetpgrp(slave, getpgrp());
 	fflush(stdout);
 	change(TOSTOP, 0, 0, 0);
 	child = fork();
