@@ -5,14 +5,20 @@ kernel/core/bugs.h says what each is in the code.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
 import sys
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
+CORE = ROOT / "kernel/core"
+SOURCES, GENERATED = {".c", ".h", ".py"}, CORE / "_core.c"
+BUILT = ROOT / "build/bugs"  # by what it was made of: kept for later runs
 
 
 class Bug(NamedTuple):
@@ -80,18 +86,33 @@ BUGS = (
 )
 
 
-def build_core(folder: Path) -> Path:
-    """Compile a core that can have the bugs; return the module. Errors: CalledProcessError."""
+def build_core() -> Path:
+    """Compile a core that can have the bugs, if that was not done before; return the module.
+
+    Errors: CalledProcessError.
+    """
+    files = sorted(path for path in CORE.rglob("*.[chp]*") if path.suffix in SOURCES)
+    parts = [sys.version.encode(), *(path.read_bytes() for path in files if path != GENERATED)]
+    folder = BUILT / hashlib.sha256(b"\0".join(parts)).hexdigest()
+    if not folder.exists():
+        BUILT.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=BUILT) as new:  # whoever else makes it sees it whole
+            _compile(Path(new) / "core", Path(new) / "objects")
+            with suppress(OSError):  # somebody else has made it
+                (Path(new) / "core").rename(folder)
+    return next(folder.rglob("_core*.so"))
+
+
+def _compile(folder: Path, objects: Path) -> None:
     subprocess.run(
         [
             sys.executable, "setup.py", "-q", "build_ext",
-            "--build-lib", str(folder), "--build-temp", str(folder / "objects"),
+            "--build-lib", str(folder), "--build-temp", str(objects),
         ],
         check=True,
         cwd=ROOT,
         env={**os.environ, "PKERN_BUGS": "1", "CFLAGS": "-O0 -g0"},
     )  # fmt: skip
-    return next(folder.rglob("_core*.so"))
 
 
 def look_for(core: Path, cases: list[tuple[int, str, str]]) -> list[Found]:

@@ -11,8 +11,9 @@ import pytest
 
 from tests.races.bugs import BUGS, build_core, look_for
 from tests.races.explored import DESIGNS, explore
-from tests.races.page import PAGE, bug_row, orders_row
+from tests.races.page import PAGE, bug_row
 from tests.races.scenarios import SCENARIOS
+from tests.rounds import ROUNDS
 
 
 def stated(table: str) -> list[str]:
@@ -21,12 +22,26 @@ def stated(table: str) -> list[str]:
     return part.strip().splitlines()[2:]
 
 
+MANY = 50  # orders: two designs are tried in so many, one that is no other's and all side by side
+TWO = ("virtual_scan", "compare")
+
+
+def stated_orders(scenario: str) -> dict[str, int]:
+    """Return what the page says, by design."""
+    rows = [[cell.strip() for cell in row.strip("| ").split("|")] for row in stated("orders")]
+    (counts,) = [row[1:] for row in rows if row[0] == scenario]
+    return dict(zip(DESIGNS, map(int, counts), strict=True))
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_no_order_is_wrong_and_the_page_knows_how_many_there_are(scenario):
-    explored = [explore(scenario, rmap) for rmap in DESIGNS]
-    assert [found.wrong for found in explored] == [None] * len(DESIGNS)
-    assert orders_row(scenario, [found.orders for found in explored]) in stated("orders")
+    said = stated_orders(scenario)
+    designs = DESIGNS if ROUNDS > 1 or max(said.values()) < MANY else TWO
+    explored = {rmap: explore(scenario, rmap) for rmap in designs}
+    assert {rmap: found.wrong for rmap, found in explored.items()} == dict.fromkeys(designs)
+    orders = {rmap: found.orders for rmap, found in explored.items()}
+    assert orders == {rmap: said[rmap] for rmap in designs}
 
 
 def test_the_page_has_each_scenario_once():
@@ -35,10 +50,10 @@ def test_the_page_has_each_scenario_once():
 
 @pytest.mark.long
 @pytest.mark.skipif(not shutil.which("gcc"), reason="no compiler")
-def test_each_bug_of_the_past_is_found(tmp_path):
+def test_each_bug_of_the_past_is_found():
     cases = [(bug.number, bug.scenario, rmap) for bug in BUGS for rmap in DESIGNS]
     right = [(0, bug.scenario, "objrmap_tree") for bug in BUGS]
-    found = look_for(build_core(tmp_path), cases + right)
+    found = look_for(build_core(), cases + right)
     assert [one.what for one in found[len(cases) :]] == [None] * len(right)  # it is not the core
     numbers = iter(found)
     for bug, row in zip(BUGS, stated("bugs"), strict=True):

@@ -18,6 +18,7 @@ from pkern.userland.machine_code import boot_scheduler, bring_program
 from pkern.userland.sweep.ends import end_of, import_for_ends
 from pkern.userland.sweep.positions import Hook
 from tests import commands
+from tests.rounds import ROUNDS
 
 pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="no compiler")
 PROGRAM = r"""
@@ -108,7 +109,7 @@ def test_every_replay_does_it_again(program):
     injected = ["--inject", "mmap,write,read:error=EIO"]
     for options in ([], injected, ["--inject", "all:limit=NOFILE=3"]):
         for group in swept(program, *options).values():
-            for replay in group["replays"][:3]:
+            for replay in group["replays"][: 2 * ROUNDS]:
                 again = pkern("run", *shlex.split(replay), "./program", folder=program.parent)
                 assert again.returncode == group["status"], replay
                 assert again.stdout == group["out"], replay
