@@ -532,7 +532,7 @@ def test_a_machine_does_not_wait_for_itself(directory: Path) -> None:
 
 def read_all(directory: Path, halt: threading.Event, reads: list[str]) -> None:
     """Look at everything there is, again and again."""
-    while not halt.is_set():
+    while not halt.wait(0.001):
         for folder, _, names in os.walk(directory):
             for name in names:
                 path = f"{folder}/{name}"
@@ -561,12 +561,14 @@ def test_no_reader_changes_what_a_program_sees(tmp_path: Path, compile_c: Compil
     )
     command = ["run", *options, tmp_path / "seen", "--mount", directory, program, "30"]
     halt, reads = threading.Event(), list[str]()
-    with machine(directory, *command) as run:
-        roots = [directory / name for name in ("proc/2", "proc/sys/vm", "proc/1", "tmp")]
-        readers = [threading.Thread(target=read_all, args=(r, halt, reads)) for r in roots]
-        for reader in readers:
-            reader.start()
-        out, err = run.communicate(timeout=2 * SECONDS)
+    roots = [directory / name for name in ("proc/2", "proc/sys/vm", "proc/1", "tmp")]
+    readers = [threading.Thread(target=read_all, args=(r, halt, reads)) for r in roots]
+    for reader in readers:  # before there is anything: a busy host may not come to them in time
+        reader.start()
+    try:
+        with machine(directory, *command) as run:
+            out, err = run.communicate(timeout=2 * SECONDS)
+    finally:
         halt.set()
         for reader in readers:
             reader.join()
