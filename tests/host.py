@@ -332,10 +332,11 @@ CLONE_NEWIPC = 0x08000000
 
 
 def own_ipc() -> None:
-    """Give a program that is about to run its own System V objects and POSIX queues.
+    """Give the program that is started next its own System V objects and POSIX queues.
 
-    They end with it, however it ends: stopped in its middle it removes none itself. Who is not root
-    may not ask for that, and has the host's.
+    They end with it and with the next call, however it ends: stopped in its middle it removes none
+    itself. Who is not root may not ask for that, and has the host's. Not as a preexec_fn, for which
+    all of a test process would be copied.
     """
     _LIBC.unshare(CLONE_NEWIPC)
 

@@ -101,6 +101,7 @@ def compiled(command: Sequence[str], source: Path) -> Path:
 
 def on_host(program: Path, *arguments: str, stdin: bytes = b"") -> Ran:
     """Run a program on the host, in a session of its own, as a task here is."""
+    own_ipc()
     done = subprocess.run(
         [program, *arguments],
         input=stdin,
@@ -108,7 +109,6 @@ def on_host(program: Path, *arguments: str, stdin: bytes = b"") -> Ran:
         timeout=SECONDS,
         check=False,
         start_new_session=True,
-        preexec_fn=own_ipc,
     )
     status = -done.returncode if done.returncode < 0 else done.returncode << 8
     return Ran(status, done.stdout, done.stderr)

@@ -802,9 +802,8 @@ def test_strace_prints_what_strace_prints(compile_c: Compile, tmp_path: Path, so
     log = tmp_path / "log"
     niceness = str(-os.nice(0))  # the programs here start with 0
     command = ["nice", "-n", niceness, "strace", "-f", "-a", "40", "-o", str(log), str(program)]
-    subprocess.run(
-        command, check=False, capture_output=True, start_new_session=True, preexec_fn=own_ipc
-    )
+    own_ipc()
+    subprocess.run(command, check=False, capture_output=True, start_new_session=True)
     there = [strip(line) for line in log.read_text().splitlines()]
     done = pkern("run", "--uid", str(os.getuid()), "--strace", str(program))
     here = [strip(line) for line in done.stderr.decode().splitlines()]

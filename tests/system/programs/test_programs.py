@@ -12,6 +12,7 @@ import pytest
 from pkern.kernel.machine import Kernel
 from pkern.userland.machine_code import captured, put_program, run_machine_code, start_init
 from tests.commands import SECONDS
+from tests.rounds import ROUNDS
 from tests.system.conftest import ROOT
 
 # Programs that need nothing beyond Linux, with their arguments; a line each.
@@ -79,7 +80,7 @@ def test_pkern_prints_what_linux_prints(programs: Path, name: str) -> None:
     assert on_pkern(programs, argv) == on_host(programs, argv)
 
 
-@pytest.mark.parametrize("seed", range(2, 8))
+@pytest.mark.parametrize("seed", range(2, 2 + 3 * ROUNDS))
 def test_random_walks_agree(programs: Path, seed: int) -> None:
     argv = ["storm", "300", str(seed)]
     assert on_pkern(programs, argv) == on_host(programs, argv)
