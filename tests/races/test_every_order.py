@@ -33,7 +33,6 @@ def stated_orders(scenario: str) -> dict[str, int]:
     return dict(zip(DESIGNS, map(int, counts), strict=True))
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_no_order_is_wrong_and_the_page_knows_how_many_there_are(scenario):
     said = stated_orders(scenario)

@@ -218,7 +218,7 @@ def test_the_guest_s_clock_may_be_behind() -> None:
         ("signals", "glibc"),
         ("processes", "musl"),
         ("processes", "glibc"),
-        ("clocks", "musl"),
+        pytest.param("clocks", "musl", marks=pytest.mark.long),
         ("memory", "glibc"),
     ],
 )

@@ -272,11 +272,12 @@ ANYWHERE = ("memory", "processes", "signals")
     [
         *product(
             [
-                *["again", "signals", "processes", "memory", "clocks", "waiting", "sockets"],
-                *["splice", "timers", "epoll", "tracedsignals"],
+                *["again", "signals", "processes", "memory", "waiting", "sockets", "splice"],
+                *["timers", "epoll", "tracedsignals"],
             ],
             ["musl", "glibc"],
         ),
+        *(pytest.param("clocks", flavour, marks=pytest.mark.long) for flavour in ("musl", "glibc")),
         *product(ANYWHERE, ["pie"]),
     ],
 )
