@@ -1,4 +1,4 @@
-"""/proc/PID/mounts, mountinfo, mountstats: what is mounted, as a task sees it from its root."""
+"""/proc/PID/mounts, mountinfo, mountstats: what is mounted, as a task sees it from a root."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ ESCAPES = str.maketrans({" ": "\\040", "\t": "\\011", "\n": "\\012", "\\": "\\13
 ABOVE_ALL = 1  # the number of what a namespace's root is mounted on
 
 
-def _seen(task: Task) -> list[tuple[str, Mount]]:
-    """Return (path from the task's root, mount) of each mount below that root, in order."""
-    root = task.fs.root
+def _seen(task: Task, root: Path) -> list[tuple[str, Mount]]:
+    """Return (path from a root, mount) of each mount below that root, in order."""
     found = []
     for mount in task.nsproxy.mnt.mounts:
         place = Path(mount, mount.root)
@@ -52,10 +51,10 @@ def _source(fs: Any) -> str:
     return source_of(fs).translate(ESCAPES)
 
 
-def mounts(task: Task) -> str:
+def mounts(task: Task, root: Path) -> str:
     """Device, place, type, options, 0 0. Source: proc_pid_mounts(5)."""
     rows = []
-    for path, mount in _seen(task):
+    for path, mount in _seen(task, root):
         access, *others = fs_flags(task, mount)
         access = "ro" if mount.flags & RDONLY else access
         options = ",".join((access, *others, *mount.options, *own_options(mount.fs)))
@@ -64,12 +63,12 @@ def mounts(task: Task) -> str:
     return "".join(rows)
 
 
-def mountinfo(task: Task) -> str:
+def mountinfo(task: Task, root: Path) -> str:
     """Number, the number above, device, root, place, options, propagation, type, source, more.
 
     Source: proc_pid_mountinfo(5).
     """
-    return "".join(_mountinfo_line(task, path, mount) for path, mount in _seen(task))
+    return "".join(_mountinfo_line(task, path, mount) for path, mount in _seen(task, root))
 
 
 def root_text(mount: Mount) -> str:
@@ -102,10 +101,10 @@ def _mountinfo_line(task: Task, path: str, mount: Mount) -> str:
     )
 
 
-def mountstats(task: Task) -> str:
+def mountstats(task: Task, root: Path) -> str:
     """What is mounted where, in words. Source: proc_pid_mountstats(5)."""
     return "".join(
         f"device {_source(one.fs)} mounted on {path.translate(ESCAPES)}"
         f" with fstype {type_of(one.fs)}\n"
-        for path, one in _seen(task)
+        for path, one in _seen(task, root)
     )

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from pkern.kernel.vfs.file import File
     from pkern.kernel.vfs.fs.latedir import Plan
     from pkern.kernel.vfs.machine import Caller
+    from pkern.kernel.vfs.mounts import Path
 
 NUMA, SCHED = "pkern.kernel.vfs.proc.numa", "pkern.kernel.vfs.proc.sched"  # which few ask for
 EACCES, EPERM, ESRCH = errno.EACCES, errno.EPERM, errno.ESRCH
@@ -61,6 +62,7 @@ class Row(NamedTuple):
     """A file of /proc/PID: its mode, text(of, reader), write(of, data, writer).
 
     numbered: instead of text, where numbers are those of the pid namespace that /proc shows.
+    rooted: the same, of what lies below the root that the task had at the open.
 
     at_open, at_read: the errno for who may not trace the task; 0: all may. dead: the errno of an
     open or a read when the task has ended; gone: that of a read when it has been waited for, too.
@@ -71,6 +73,7 @@ class Row(NamedTuple):
     text: Callable[[Task, Task], Text] | None = None
     write: Callable[[Task, bytes, Task], int] | None = None
     numbered: Callable[[Task, Task, PidNamespace], Text] | None = None
+    rooted: Callable[[Task, Path], Text] | None = None
     at_open: int = 0
     at_read: int = 0
     dead: int = 0
@@ -111,9 +114,9 @@ ROWS: dict[str, Row] = {
     "limits": Row(0o444, _of(proc_task.limits)),
     "loginuid": Row(0o644, proc_sessions.loginuid, proc_sessions.write_loginuid, whences=ANYWHERE),
     "maps": Row(0o444, _of(proc_maps.maps), at_open=EACCES),
-    "mountinfo": _MOUNTS._replace(text=_of(mountinfo), ready=POLLIN),
-    "mounts": _MOUNTS._replace(text=_of(mounts), ready=POLLIN),
-    "mountstats": _MOUNTS._replace(mode=0o400, text=_of(mountstats)),
+    "mountinfo": _MOUNTS._replace(rooted=mountinfo, ready=POLLIN),
+    "mounts": _MOUNTS._replace(rooted=mounts, ready=POLLIN),
+    "mountstats": _MOUNTS._replace(mode=0o400, rooted=mountstats),
     "numa_maps": Row(0o444, _of(late.function(NUMA, "numa_maps")), at_open=EACCES),
     "oom_adj": Row(0o644, _of(proc_files.oom_adj), proc_files.write_oom_adj, whences=ANYWHERE),
     "oom_score": Row(0o444, _of(proc_task.oom_score)),
@@ -171,6 +174,7 @@ class TaskFile(FixedMode):
 
     one_buffer = MAY_READ | MAY_WRITE
     write_moves = False
+    _root: Path  # the task's, when the file was opened
 
     def __init__(
         self,
@@ -208,6 +212,7 @@ class TaskFile(FixedMode):
             raise SyscallError(row.dead)
         copy = self.for_one_open()
         copy._reader, copy._content = reader, b""
+        copy._root = self._of_task.fs.root
         return copy
 
     def _subject(self, gone: int) -> Task:
@@ -218,7 +223,7 @@ class TaskFile(FixedMode):
 
     def read(self, pos: int, nbytes: int) -> bytes:
         row, reader = self._row, self._reader
-        if reader is None or (row.text is None and row.numbered is None):  # can only be written
+        if reader is None or not (row.text or row.numbered or row.rooted):  # can only be written
             raise SyscallError(errno.EINVAL)
         of = self._subject(row.gone)
         if row.dead == ESRCH and row.gone and not of.alive:
@@ -234,6 +239,8 @@ class TaskFile(FixedMode):
     def _text(self, of: Task, reader: Task) -> Text:
         if self._row.numbered is not None:
             return self._row.numbered(of, reader, self._pid_ns)
+        if self._row.rooted is not None:
+            return self._row.rooted(of, self._root)
         assert self._row.text is not None  # as read() has seen
         return self._row.text(of, reader)
 
