@@ -174,6 +174,8 @@ struct shared_policy { /* of a memory file's pages first..last */
 	struct shared_policy *next;
 };
 
+enum cut { CUT_BELOW = 1, CUT_ABOVE = 2 }; /* where the rest of what it was a part of lies */
+
 struct vma {
 	uint64_t start, end, flags, pgoff;
 	struct mm *mm;
@@ -181,8 +183,9 @@ struct vma {
 	struct vma *prev, *next;
 	struct file *file; /* whose name maps shows; NULL: private anonymous, or special */
 	struct anon_vma *anon_vma;
-	uint64_t family : 63;     /* VMAs that Linux gives one anon_vma: they may be joined */
+	uint64_t family : 61;     /* VMAs that Linux gives one anon_vma: they may be joined */
 	uint64_t inherited : 1;   /* a fork's copy of pages that it may share */
+	uint64_t cut : 2;         /* enum cut, from vma_isolate() to vma_merge() */
 	struct uffd *uffd;        /* who is told, of what VM_UFFD says; NULL: no one */
 	uint64_t name;            /* a number that Python gave, 0: none */
 	struct mempolicy *policy; /* where its pages come from; NULL: as the task's say */

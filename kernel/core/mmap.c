@@ -534,21 +534,21 @@ int64_t mm_mmap(mm *mm, uint64_t addr, uint64_t len, uint64_t prot, uint64_t fla
 /* vma's part [start, end) becomes a VMA of its own, which *vmap then is. */
 int64_t vma_isolate(struct vma **vmap, uint64_t start, uint64_t end)
 {
-	struct vma *vma = *vmap;
+	struct vma *vma = *vmap, *lower = vma;
 	mm *mm = vma->mm;
-	uint64_t splits = (start > vma->start) + (end < vma->end);
+	bool below = start > vma->start, above = end < vma->end;
 	if (splits_large(vma, start) || splits_large(vma, end))
 		return -EINVAL;
-	if (mm->counters.map_count + splits > mm->machine->tunables.max_map_count)
+	if (mm->counters.map_count + below + above > mm->machine->tunables.max_map_count)
 		return -ENOMEM;
-	struct vma *lower = vma;
-	if (start > vma->start && !(vma = vma_split(vma, start)))
+	if (below && !(vma = vma_split(vma, start)))
 		return no_memory(mm->machine);
-	if (end < vma->end && !vma_split(vma, end)) {
-		if (lower != vma)
+	if (above && !vma_split(vma, end)) {
+		if (below)
 			vma_join_next(lower);
 		return no_memory(mm->machine);
 	}
+	vma->cut = (below ? CUT_BELOW : 0) | (above ? CUT_ABOVE : 0);
 	*vmap = vma;
 	return 0;
 }
@@ -887,6 +887,12 @@ static int64_t move_vma(struct mremap *r, uint64_t at)
 	return (int64_t)at;
 }
 
+/* Refuse to unmap what is sealed, as munmap does. */
+static int64_t may_clear(mm *mm, uint64_t start, uint64_t end)
+{
+	return is_sealed(mm, start, end) ? refuse_unmap(mm, start, end, -EPERM) : 0;
+}
+
 /* Before a move that shrinks, what is cut off is unmapped. */
 static int64_t may_cut_off(const struct mremap *r)
 {
@@ -894,7 +900,7 @@ static int64_t may_cut_off(const struct mremap *r)
 		return 0;
 	if (is_wild(r))
 		return -EINVAL;
-	return is_sealed(r->mm, r->addr + r->new_len, r->addr + r->old_len) ? -EPERM : 0;
+	return may_clear(r->mm, r->addr + r->new_len, r->addr + r->old_len);
 }
 
 static int64_t mremap_to(struct mremap *r)
@@ -902,11 +908,12 @@ static int64_t mremap_to(struct mremap *r)
 	uint64_t start = r->new_addr, nr = r->old_len >> PAGE_SHIFT;
 	uint64_t end = r->flags & MREMAP_FIXED ? start + r->new_len : start;
 	/* What lies there is unmapped before all else. */
-	if (r->flags & MREMAP_FIXED && is_sealed(r->mm, start, end))
-		return -EPERM;
+	int64_t err = r->flags & MREMAP_FIXED ? may_clear(r->mm, start, end) : 0;
+	if (err)
+		return err;
 	if (r->flags & MREMAP_DONTUNMAP && !may_expand_into(r->mm, r->vma->flags, nr, start, end))
 		return -ENOMEM;
-	int64_t err = may_cut_off(r);
+	err = may_cut_off(r);
 	int64_t at = err ? err : place_new(r);
 	return at < 0 ? at : move_vma(r, (uint64_t)at);
 }

@@ -511,14 +511,14 @@ static int64_t move_page(struct vma *to, uint64_t dst, uint64_t src, uint64_t mo
 {
 	mm *mm = to->mm;
 	int64_t hole = mode & UFFD_MOVE_ALLOW_SRC_HOLES ? 0 : -ENOENT;
-	pte_t *srcp = pt_walk(mm, src), *dstp = srcp ? pt_alloc(mm, dst) : NULL;
-	if (!srcp)
+	pte_t *srcp = pt_walk(mm, src), *dstp = srcp ? pt_alloc(mm, dst) : pt_walk(mm, dst);
+	if (!srcp && (hole || !dstp))
 		return hole;
 	if (!dstp)
 		return no_memory(mm->machine);
 	if (*dstp)
 		return -EEXIST;
-	if (!*srcp)
+	if (!srcp || !*srcp)
 		return hole;
 	if (pte_present(*srcp))
 		return move_present(to, dst, dstp, src, srcp);

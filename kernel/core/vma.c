@@ -421,17 +421,23 @@ struct vma *vma_split(struct vma *vma, uint64_t addr)
 /* Of two VMAs that join, it is enough that one has these. */
 enum { STICKY = VM_MAYBE_GUARD };
 
-static bool can_join(const struct vma *a, const struct vma *b)
+static bool are_alike(const struct vma *a, const struct vma *b)
 {
 	if (!a || !b || a->flags & VM_HUGETLB || a->end != b->start ||
 	    (a->flags ^ b->flags) & ~(uint64_t)STICKY || a->file != b->file || a->uffd != b->uffd ||
 	    a->name != b->name || !policy_equal(a->policy, b->policy))
 		return false;
-	if (a->file && a->file->mode & FILE_APART)
-		return false; /* as Linux's vm_ops->close() */
 	if (a->anon_vma && b->anon_vma ? a->family != b->family : a->inherited || b->inherited)
 		return false; /* as is_mergeable_anon_vma() of Linux 6.18 */
 	return a->pgoff + vma_pages(a) == b->pgoff;
+}
+
+/* As Linux's vm_ops->close(): such a VMA does not go for another to grow. */
+static bool is_apart(const struct vma *vma) { return vma->file && vma->file->mode & FILE_APART; }
+
+static bool can_join(const struct vma *a, const struct vma *b)
+{
+	return are_alike(a, b) && !is_apart(a);
 }
 
 static TELLS void tell_merged(const struct vma *left, const struct vma *right)
@@ -468,13 +474,18 @@ void vma_merge_next(struct vma *vma)
 		vma_join_next(vma);
 }
 
+/* What was a part of a VMA on which it borders still may join: on Linux that one only shrinks. */
 struct vma *vma_merge(struct vma *vma)
 {
-	if (can_join(vma->prev, vma)) {
+	bool below = !is_apart(vma) || vma->cut & CUT_ABOVE;
+	bool above = !is_apart(vma) || vma->cut & CUT_BELOW;
+	vma->cut = 0;
+	if (below && are_alike(vma->prev, vma)) {
 		vma = vma->prev;
 		vma_join_next(vma);
 	}
-	vma_merge_next(vma);
+	if (above && are_alike(vma, vma->next))
+		vma_join_next(vma);
 	return vma;
 }
 

@@ -18,10 +18,9 @@ import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pkern.userland.conform.calls import PAGE, Area, Call, Kind, Layout, Outcome, result_text
+from pkern.userland.conform.calls import PAGE, Call, Kind, Outcome, result_text
 
 MAX_LENGTH = 1 << 47  # user space; a longer range wraps or leaves it
-STACK = 3  # RLIMIT_STACK
 F_ADD_SEALS, F_SEAL_EXEC = 1033, 0x20
 
 Release = tuple[int, ...]  # of Linux: the numbers that tell its age, (6, 18, 44), or the first two
@@ -182,89 +181,8 @@ def _lost_its_target(divergence: Divergence) -> bool:
     if call.kind is not Kind.MREMAP or not call.args[3] & 2 or host.value >= 0:
         return False
     target, end = call.args[4], call.args[4] + call.args[2] + PAGE
-    gone, edges = set(model.layout) - set(host.layout), _refused_edges(divergence)
-    return all(
-        (area.start < end and target < area.end) or any(area.start < at < area.end for at in edges)
-        for area in gone
-    )
-
-
-def _refused_edges(divergence: Divergence) -> set[int]:
-    """Return where the ranges begin and end that a refused call would have unmapped."""
-    return _edges_of_refused(divergence, (*divergence.before, divergence.host))
-
-
-def _edges_of_refused(divergence: Divergence, outcomes: Sequence[Outcome]) -> set[int]:
-    """The same, of the calls that gave these outcomes."""
-    edges: set[int] = set()
-    sizes = {call.args[1] for call in divergence.calls if call.kind is Kind.SHMGET}
-    for call, outcome in zip(divergence.calls, outcomes, strict=False):
-        if -4096 < outcome.value < 0 and call.kind is Kind.SHMAT:
-            start = call.args[1] & -PAGE
-            edges |= {start, *(start + (size + PAGE - 1) // PAGE * PAGE for size in sizes)}
-        if -4096 < outcome.value < 0 and call.kind in UNMAPPED:
-            for start, length in UNMAPPED[call.kind](call.args):
-                edges |= {start, start + (length + PAGE - 1) // PAGE * PAGE}
-    return edges
-
-
-Ranges = tuple[tuple[int, int], ...]
-# Addresses and lengths that a call unmaps before it does anything else, by its arguments.
-UNMAPPED: dict[Kind, Callable[[Sequence[int]], Ranges]] = {
-    Kind.MREMAP: lambda args: ((args[0], args[1]), (args[4], args[2]), (args[0], args[2])),
-}
-
-
-def _only_split(divergence: Divergence) -> bool:
-    """The layouts differ by splits alone, at an end of a range that a refused call was about.
-
-    What is cut off a stack that a sequence lets grow down to the window lies in the window, all of
-    it does not.
-    """
-    edges = _refused_edges(divergence)
-    model = divergence.model.layout
-    top = max((area.end for area in model), default=0)
-    if not _may_grow_stack(divergence):
-        top = MAX_LENGTH
-    host = tuple(a for a in divergence.host.layout if a.start < top or a.end not in edges)
-    more = {area.start for area in host} - {area.start for area in model}
-    return _joined(host) == _joined(model) and more <= edges
-
-
-def _may_grow_stack(divergence: Divergence) -> bool:
-    """The sequence has set the limit of the stack."""
-    return any(call.kind is Kind.PRLIMIT and call.args[0] == STACK for call in divergence.calls)
-
-
-def _spans_a_cut(divergence: Divergence) -> bool:
-    """mremap of an area that a call before, which was refused, has split on Linux."""
-    call, host = divergence.call, divergence.host
-    if call.kind is not Kind.MREMAP or host.value != -errno.EFAULT:
-        return False
-    edges = _edges_of_refused(divergence, divergence.before)
-    return any(call.args[0] < edge < call.args[0] + call.args[1] for edge in edges)
-
-
-def _joined(layout: Layout) -> list[Area]:
-    """Join the areas that go on one in the other."""
-    joined: list[Area] = []
-    for area in layout:
-        last = joined[-1] if joined else None
-        offset = area.offset - (last.end - last.start) if last and area.file else 0
-        if (
-            last
-            and last.end == area.start
-            and (last.perms, last.file, last.offset)
-            == (
-                area.perms,
-                area.file,
-                offset,
-            )
-        ):
-            joined[-1] = Area(last.start, area.end, last.perms, last.offset, last.file)
-        else:
-            joined.append(area)
-    return joined
+    gone = set(model.layout) - set(host.layout)
+    return all(area.start < end and target < area.end for area in gone)
 
 
 FILLS = (Kind.UFFD_COPY, Kind.UFFD_ZEROPAGE, Kind.UFFD_CONTINUE, Kind.UFFD_POISON)
@@ -295,15 +213,6 @@ OF_PAGES = {
     *("smaps Rss", "smaps Pss", "smaps Pss_Dirty", "smaps Referenced", "smaps Locked", "pagemap"),
     *("smaps Private_Clean", "smaps Private_Dirty", "smaps Shared_Clean", "smaps Shared_Dirty"),
 }
-
-
-def _brings_less_around(divergence: Divergence) -> bool:
-    """A refused call has split an area on Linux: a fault brings the pages of one part only."""
-    if not _refused_edges(divergence) or not divergence.fields <= OF_PAGES:
-        return False
-    ours = set(divergence.model.state)
-    theirs = set(divergence.host.state) - ours
-    return all(_is_less(line, ours) for line in theirs if line.startswith("pagemap"))
 
 
 def _is_less(line: str, ours: set[str]) -> bool:
@@ -415,19 +324,6 @@ DIFFERENCES: tuple[Difference, ...] = (
         "the error; we check first and change nothing",
     ),
     Difference(
-        Aspect.LAYOUT,
-        _only_split,
-        Then.STOP,
-        "mremap or shmat that a limit or a seal refuses: Linux has split the areas at its ends; we "
-        "change nothing",
-    ),
-    Difference(
-        Aspect.RESULT,
-        _spans_a_cut,
-        Then.STOP,
-        "the same, seen by mremap, which moves no part of two areas: EFAULT",
-    ),
-    Difference(
         Aspect.RESULT,
         _counts_twice,
         Then.STOP,
@@ -439,13 +335,6 @@ DIFFERENCES: tuple[Difference, ...] = (
         _counts_twice_still,
         Then.GO_ON,
         "the same, as VmLck shows it",
-    ),
-    Difference(
-        Aspect.STATE,
-        _brings_less_around,
-        Then.GO_ON,
-        "the areas that a refused call has split on Linux: a fault brings no pages from behind "
-        "the cut",
     ),
     Difference(
         Aspect.STATE,
