@@ -31,17 +31,23 @@ CORE = {  # operation: how many of it lie between the looks at the clock
 BY_DESIGN = {"unmap": 100, "reclaim": 100_000, "fork_ptes": 5}
 DESIGNS = ("pte_chain", "objrmap_tree", "objrmap", "virtual_scan")  # by enum rmap_design
 FEWER = {200_000: 20_000, 20_000_000: 200_000, 10_000_000: 200_000}  # turns: these say as much
-PYTHON = {"mmap_python": ("_ROUNDS_OF_MMAP", 1000), "remap_python": ("NR_PAGES", 2048)}
 LOOPS = {
     "getppid": 2000, "mmap": 200, "fork": 30, "exec": 5, "compute": 500_000, "random-1m": 100_000,
 }  # fmt: skip
 PROGRAMS = ("true", "cow", "forks 6 64 8", "mremap", "shared", "truncate", "faults", "heap")
 ROOMS = ("pkern", "kernel", "syscalls", "userland")
-CALL = """
-from {{package}}userland.bench import programs
-programs.{constant} = {{turns}}
-programs.{name}()
+MMAP = """
+from {package}userland.bench import programs
+programs._ROUNDS_OF_MMAP = {turns}
+programs.mmap_python()
 """
+REMAP = """
+from {package}userland.bench import programs
+programs.NR_PAGES, once = 16, programs._remap_all
+programs._remap_all = lambda *call: [once(*call) for _ in range({turns})][0]
+programs.remap_python()
+"""
+PYTHON = {"mmap, munmap": (MMAP, 1000, 1), "remap_file_pages": (REMAP, 64, 16)}  # calls of a turn
 LOOP = """
 from pathlib import Path
 from {{package}}userland.bench import machine_code
@@ -104,14 +110,14 @@ def of_core(build: Callable[[Path], Path], words: list[str], number: int, tree: 
     return instructions([str(build(tree)), *words], tree, BETWEEN) / number
 
 
-def of_turn(code: str, turns: int, tree: Path) -> float:
-    """Count one turn of a loop that a piece of Python runs."""
+def of_turn(code: str, turns: int, calls: int, tree: Path) -> float:
+    """Count one of the calls that a loop makes in each turn; a piece of Python runs it."""
     package = package_of(tree)
     once, twice = (
         instructions([python_of(tree), "-c", code.format(turns=n, package=package)], tree)
         for n in (turns, 2 * turns)
     )
-    return (twice - once) / turns
+    return (twice - once) / turns / calls
 
 
 def of_run(words: list[str], tree: Path) -> float:
@@ -133,13 +139,13 @@ def rows(new: Path, folder: Path) -> Iterator[tuple[str, Count]]:
     for name, number in BY_DESIGN.items():
         for nth, design in enumerate(DESIGNS):
             yield f"C: {name}, {design}", partial(of_core, build, [name, str(nth)], number)
-    for name, (constant, turns) in PYTHON.items():
-        yield f"Python: {name}", partial(of_turn, CALL.format(name=name, constant=constant), turns)
+    for name, (code, turns, calls) in PYTHON.items():
+        yield f"Python: {name}", partial(of_turn, code, turns, calls)
     bench = program(new, "bench")
     for loop, turns in LOOPS.items():
         yield (
             f"machine code: {loop}",
-            partial(of_turn, LOOP.format(program=bench, loop=loop), turns),
+            partial(of_turn, LOOP.format(program=bench, loop=loop), turns, 1),
         )
     for words in PROGRAMS:
         name, *arguments = words.split()
