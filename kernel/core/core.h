@@ -560,6 +560,7 @@ pte_t *pmd_alloc(mm *mm, uint64_t addr); /* NULL: no memory */
 int64_t pt_alloc_range(mm *mm, uint64_t start, uint64_t end);
 pte_t pte_at(mm *mm, uint64_t addr); /* what translates addr, small page or large; 0: nothing */
 void pt_prune(mm *mm, uint64_t start, uint64_t end); /* free empty tables */
+void pt_drop(mm *mm, uint64_t addr); /* the last table of an address: it is new, and empty */
 void pte_set(mm *mm, uint64_t addr, pte_t *ptep, pte_t pte);
 uint64_t pte_addr(machine *m, const pte_t *ptep); /* the address it translates */
 mm *pte_mm(machine *m, const pte_t *ptep);

@@ -32,7 +32,8 @@ struct fault {
 	uint64_t addr; /* page aligned */
 	uint64_t access;
 	pte_t *ptep;
-	uint64_t protect; /* PTE_UFFD_WP, or 0: what comes is write-protected */
+	uint64_t protect;   /* PTE_UFFD_WP, or 0: what comes is write-protected */
+	uint64_t nr_tables; /* before this fault */
 };
 
 int64_t verdict(machine *m, int64_t what, uint64_t addr, uint64_t access)
@@ -279,7 +280,12 @@ static int64_t file_fault(struct fault *f, uint64_t index)
 
 static struct fault filling(struct vma *vma, uint64_t addr, pte_t *ptep, uint64_t protect)
 {
-	return (struct fault){ vma->mm, vma, addr, ACCESS_WRITE, ptep, protect };
+	return (struct fault){ .mm = vma->mm,
+			       .vma = vma,
+			       .addr = addr,
+			       .access = ACCESS_WRITE,
+			       .ptep = ptep,
+			       .protect = protect };
 }
 
 int64_t fill_own(struct vma *vma, uint64_t addr, pte_t *ptep, const void *from, uint64_t protect)
@@ -358,8 +364,9 @@ static int64_t copy_strange(struct fault *f, struct page *page)
 
 int64_t swap_fault(struct vma *vma, uint64_t addr, pte_t *ptep)
 {
-	struct fault f = { vma->mm, vma, addr, ACCESS_READ, ptep, *ptep & PTE_UFFD_WP };
 	machine *m = vma->mm->machine;
+	struct fault f = filling(vma, addr, ptep, *ptep & PTE_UFFD_WP);
+	f.access = ACCESS_READ;
 	uint32_t entry = pte_swap_entry(*ptep);
 	uint32_t forked = *ptep & PTE_FORKED ? PG_FORKED : 0;
 	struct page *page;
@@ -466,7 +473,15 @@ INLINE int64_t nothing_there(struct fault *f)
 		return anonymous_fault(f);
 	if (maps_around(f))
 		map_around(f);
-	return pte_present(*f->ptep) ? 0 : file_fault(f, vma_index(f->vma, f->addr));
+	if (pte_present(*f->ptep))
+		return 0;
+	int64_t err = file_fault(f, vma_index(f->vma, f->addr));
+	/* Linux makes the last table when it has the page. */
+	bool failed = err == BUS_ADRERR || err == NEED_USER;
+	if (failed && f->mm->counters.nr_pagetable != f->nr_tables &&
+	    !page_of(f->mm->machine, f->ptep)->used)
+		pt_drop(f->mm, f->addr);
+	return err;
 }
 
 static __attribute__((noinline)) int64_t marker_fault(struct fault *f)
@@ -487,6 +502,7 @@ INLINE int64_t resolve(struct fault *f)
 {
 	if (f->vma->flags & (VM_HUGETLB | VM_SPECIAL))
 		return f->vma->flags & VM_SPECIAL ? special_fault(f) : huge_page_fault(f);
+	f->nr_tables = f->mm->counters.nr_pagetable;
 	f->ptep = pt_alloc(f->mm, f->addr);
 	if (!f->ptep)
 		return no_memory(f->mm->machine);

@@ -120,7 +120,25 @@ pte_t *pt_next(mm *mm, uint64_t *addr, uint64_t end, uint64_t *span)
 	return NULL;
 }
 
-/* Free the tables below `table` that hold nothing and meet [start, end). */
+/* Free the table that an entry leads to, which holds nothing. */
+static void table_free(mm *mm, pte_t *entry)
+{
+	struct machine *m = mm->machine;
+	struct page *below = pfn_page(m, pte_pfn(*entry));
+	assert(!below->used);
+	*entry = 0;
+	page_of(m, entry)->used--;
+	mm->counters.nr_pagetable--;
+	page_put(m, below);
+}
+
+void pt_drop(mm *mm, uint64_t addr) { table_free(mm, pmd_walk(mm, addr)); }
+
+/*
+ * Free the tables below `table` that hold nothing and meet [start, end), but for
+ * those that an area may still want: as Linux does, which looks at the areas on
+ * both sides, and not into the table.
+ */
 static void prune(mm *mm, pte_t *table, int level, uint64_t start, uint64_t end)
 {
 	struct machine *m = mm->machine;
@@ -134,12 +152,9 @@ static void prune(mm *mm, pte_t *table, int level, uint64_t start, uint64_t end)
 		uint64_t high = addr + size < end ? addr + size : end;
 		if (level > 1 && below->used)
 			prune(mm, page_data(m, below), level - 1, low, high);
-		if (below->used)
+		if (below->used || vma_find_intersection(mm, addr, addr + size))
 			continue;
-		*entry = 0;
-		page_of(m, entry)->used--;
-		mm->counters.nr_pagetable--;
-		page_put(m, below);
+		table_free(mm, entry);
 	}
 }
 
@@ -376,12 +391,12 @@ static int64_t share_mapped(struct vma *child, struct vma *parent, pte_t *from, 
 	return 0;
 }
 
-static int64_t copy_pte(struct vma *child, struct vma *parent, pte_t *from, uint64_t addr)
+static int64_t copy_pte(struct vma *child, struct vma *parent, pte_t *from, pte_t *to,
+			uint64_t addr)
 {
 	struct machine *m = child->mm->machine;
-	pte_t *to = pte_in(child, *from) ? pt_alloc(child->mm, addr) : NULL;
-	if (!to)
-		return pte_in(child, *from) ? no_memory(m) : 0;
+	if (!pte_in(child, *from))
+		return 0;
 	if (pte_is_swap(*from)) {
 		swap_get(m, pte_swap_entry(*from));
 		child->mm->counters.nr_swap++;
@@ -407,12 +422,16 @@ int64_t copy_range(struct vma *child, struct vma *parent)
 	uint64_t span;
 	pte_t *ptep;
 	for (uint64_t addr = parent->start;
-	     (ptep = pt_next(parent->mm, &addr, parent->end, &span));)
-		for (; span; span--, ptep++, addr += PAGE_SIZE) {
-			int64_t err = *ptep ? copy_pte(child, parent, ptep, addr) : 0;
+	     (ptep = pt_next(parent->mm, &addr, parent->end, &span));) {
+		pte_t *to = pt_alloc(child->mm, addr);
+		if (!to)
+			return no_memory(child->mm->machine);
+		for (; span; span--, ptep++, to++, addr += PAGE_SIZE) {
+			int64_t err = *ptep ? copy_pte(child, parent, ptep, to, addr) : 0;
 			if (err)
 				return err;
 		}
+	}
 	return 0;
 }
 
@@ -424,13 +443,14 @@ int64_t move_prepare(struct vma *vma, uint64_t old_addr, uint64_t new_addr, uint
 	uint64_t span;
 	if (vma->flags & VM_HUGETLB)
 		return huge_move_prepare(mm, old_addr, new_addr, len);
-	pte_t *ptep;
-	for (uint64_t addr = old_addr; (ptep = pt_next(mm, &addr, old_addr + len, &span));)
-		for (; span; span--, ptep++, addr += PAGE_SIZE)
-			if (*ptep && !pt_alloc(mm, addr - old_addr + new_addr)) {
-				pt_prune(mm, new_addr, new_addr + len);
-				return no_memory(mm->machine);
-			}
+	for (uint64_t addr = old_addr; pt_next(mm, &addr, old_addr + len, &span);) {
+		uint64_t to = addr - old_addr + new_addr, nbytes = span << PAGE_SHIFT;
+		if (pt_alloc_range(mm, to, to + nbytes)) {
+			pt_prune(mm, new_addr, new_addr + len);
+			return no_memory(mm->machine);
+		}
+		addr += nbytes;
+	}
 	return 0;
 }
 

@@ -454,8 +454,12 @@ int64_t mm_uffd_fill(mm *mm, uint64_t kind, uint64_t addr, uint64_t len, uint64_
 		err = may_fill(vma, kind, addr, len, mode);
 	if (err)
 		return err;
-	if (kind == UFFD_COPY && !data)
+	if (kind == UFFD_COPY && !data) {
+		if (!(vma->flags & VM_HUGETLB) &&
+		    !pt_alloc(mm, addr)) /* as Linux, before it reads */
+			return no_memory(mm->machine);
 		return bytes_until_taken(vma, kind, addr, len);
+	}
 	return fill_pages(vma, kind, addr, len, mode, data);
 }
 

@@ -463,12 +463,11 @@ static void look_for_marks(void)
 
 /*
  * Whether a size is compared. How many pages of files our own program shows depends on what the
- * kernel has of them. VmHWM is not exact on Linux. Of the tables that have become empty Linux keeps
- * some until their neighbours go.
+ * kernel has of them. VmHWM is not exact on Linux.
  */
 static int is_compared(const char *line)
 {
-	static const char others[][9] = { "VmHWM:", "VmRSS:", "RssFile:", "RssShmem", "VmPTE:" };
+	static const char others[][9] = { "VmHWM:", "VmRSS:", "RssFile:", "RssShmem" };
 	size_t i;
 
 	for (i = 0; i < sizeof(others) / sizeof(others[0]); i++)
