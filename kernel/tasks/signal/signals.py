@@ -179,8 +179,7 @@ class Pending:
 
     def clear(self) -> None:
         """Forget all signals."""
-        if self.infos:
-            self._drop(lambda info: True)
+        self._drop(lambda info: True)
 
     def _drop(self, is_unwanted: Callable[[SigInfo], bool]) -> None:
         """Forget signals; timers that wait for theirs go on."""
