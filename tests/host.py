@@ -170,7 +170,27 @@ TRAITS = (
         "marks of changed memory",
         _tracks_changes(),
         "VmFlags of smaps and words of pagemap, which have one more there",
-        ("*test_elf.py::*[[]pinned*", "*test_elf.py::test_userfaultfd_as_on_the_host*"),
+        ("*test_elf.py::*[[]pinned*", "*test_elf.py::*[[]oddmaps*",
+         "*test_elf.py::test_userfaultfd_as_on_the_host*"),
+    ),
+    Trait(
+        "an emulated processor (qemu's TCG)",
+        "TCG" in _CPUINFO,
+        "stores over the edge of a page, the resume flag of a fault, error codes of int n",
+        ("*test_elf.py::*[[]operands-*", "*test_elf.py::*[[]resumeflag*",
+         "*test_elf.py::*[[]encodings*"),
+    ),
+    Trait(
+        "a clock that wakes the machine",
+        any(Path("/sys/class/rtc").glob("rtc*")),
+        "sleep by CLOCK_REALTIME_ALARM and CLOCK_BOOTTIME_ALARM",
+        ("*test_elf.py::*[[]alarms-*", "*test_elf.py::*[[]timenamespaces*"),
+    ),
+    Trait(
+        "ports for programs",
+        _LIBC.syscall(172, 0) == 0,  # iopl, which asks for nothing
+        "iopl and ioperm, which a Linux built without them (X86_IOPL_IOPERM) does not have",
+        ("*test_elf.py::*[[]hostile*",),
     ),
     Trait(
         "memory that may fail",
@@ -195,7 +215,8 @@ TRAITS = (
         "a tmpfs with inode numbers of 64 bits",
         _numbers_of_64_bits(),
         "the options of its mounts",
-        ("*test_elf.py::*[[]statmounts*", "*test_elf.py::*[[]mountoptions*"),
+        ("*test_elf.py::*[[]statmounts*", "*test_elf.py::*[[]mountoptions*",
+         "*test_elf.py::*[[]newmounts*"),
     ),
     Trait(
         "sleep",
@@ -231,6 +252,8 @@ COMPARED_IN = {
     "notes": ("*test_what_is_in_a_core_file_as_on_the_host*",),
     "rwflags": ("*test_elf.py::*[[]rwflags*",),
     "structures that grow": ("*test_elf.py::*[[]extended*",),
+    "rings": ("*test_elf.py::*[[]ringslots]", "*test_elf.py::*[[]ringcalls]"),
+    "flags of pages": ("*test_elf.py::*[[]pageflags*",),
     "taken entries": ("*test_elf.py::*[[]ringstable*",),
     "flags of files": ("*test_elf.py::*[[]chattr*", "*test_elf.py::*[[]fileioctls*"),
     "options of mounts": ("*test_elf.py::*[[]mountoptions*",),

@@ -502,6 +502,12 @@ NEWER: tuple[Newer, ...] = (
     Newer("notes", (6, 18), "the notes of a core file say how they are aligned"),
     Newer("rwflags", (6, 18), "the flags of preadv2 and pwritev2"),
     Newer("structures that grow", (6, 15), "open_tree_attr, PROCMAP_QUERY, sizes of mnt_id_req"),
+    Newer("rings", (6, 18, 44), "what a request that does nothing looks at, which slots are there"),
+    Newer(
+        "flags of pages",
+        (6, 18, 44),
+        "kpageflags names KSM's pages only, all anonymous ones before",
+    ),
     Newer("taken entries", (6, 18), "rings' registrations of busy polling, queries"),
     Newer(
         "flags of files",
