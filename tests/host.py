@@ -171,6 +171,7 @@ TRAITS = (
         _tracks_changes(),
         "VmFlags of smaps and words of pagemap, which have one more there",
         ("*test_elf.py::*[[]pinned*", "*test_elf.py::*[[]oddmaps*",
+         "*test_secret_memory_as_on_the_host",
          "*test_elf.py::test_userfaultfd_as_on_the_host*"),
     ),
     Trait(
@@ -209,6 +210,7 @@ TRAITS = (
         _generations(),
         "which pages are active or referenced",
         ("*test_elf.py::test_memory_policies_as_on_a_host_with_one_node[[]mempolicy]",
+         "*test_elf.py::*[[]faultaround*",
          "*test_fault_around_of_a_disk_as_on_the_host"),
     ),
     Trait(
@@ -277,8 +279,9 @@ COMPARED_IN = {
     "seals": ("*odd_arguments*[[]seals]",),
     "fallocate": ("*odd_arguments*[[]fallocate]",),
     "sockets": ("*test_sockets.py::test_a_socket_alone_has_the_hosts_results*",),
-    "no mark": ("*test_sockets_and_terminals_as_on_the_host[[]unixsockets]",),
-    "peeking": ("*test_elf.py::test_steps_over_sockets_as_on_the_host", "*test_elf.py::*scmpidfd*"),
+    "waiting bytes": ("*test_sockets_and_terminals_as_on_the_host[[]unixsockets]",
+                      "*test_elf.py::test_steps_over_sockets_as_on_the_host"),
+    "peeking": ("*test_elf.py::*scmpidfd*",),
     "options": ("*test_sockets_and_terminals_as_on_the_host[[]*sockets]",),
     "no execution": ("*test_elf.py::*[[]sizelimits*",),
     "mdwe": ("*test_elf.py::*[[]mdwe*",),

@@ -487,7 +487,9 @@ NEWER: tuple[Newer, ...] = (
     Newer("seals", (6, 18, 44), "files sealed against writing: mapped shared, by F_SEAL_EXEC too"),
     Newer("fallocate", (6, 18), "modes of fallocate that exclude each other are EOPNOTSUPP"),
     Newer("sockets", (6, 18), "a write to a datagram socket whose peer has gone is EPIPE"),
-    Newer("no mark", (6, 18, 44), "SIOCATMARK of AF_UNIX sockets that are no streams"),
+    Newer(
+        "waiting bytes", (6, 18, 44), "how many bytes an AF_UNIX stream says wait, marks of others"
+    ),
     Newer("peeking", (6, 18), "SO_PEEK_OFF of TCP, SCM_PIDFD of a process that has gone"),
     Newer("options", (6, 18), "buffers of sockets up to 4 MiB, SO_PASSCRED of AF_UNIX alone"),
     Newer(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pkern.kernel.machine import Kernel
+from tests.host import CPU
 from tests.system.conftest import Compile, Machine, on_host, same_as_host
 
 
@@ -20,6 +21,7 @@ def test_watches_and_pages_in_pipes_as_on_the_host(
     same_as_host(machine, program)
 
 
+@pytest.mark.boot(cpu=CPU)
 def test_secret_memory_as_on_the_host(compile_c: Compile, machine: Machine) -> None:
     program = compile_c("secret", "musl")
     machine.uid = os.getuid()
