@@ -133,6 +133,8 @@ class SysctlTable:
             if not 0 < len(text) <= entry.longest or not is_text:
                 raise _bad(entry, text)
             return text
+        if entry.stays and self.value(entry.name, task) == entry.high:
+            entry = entry._replace(low=entry.high)
         return self._number(entry, text)
 
     def _row(self, entry: Entry, given: list[str], task: User | None) -> str:

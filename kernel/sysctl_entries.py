@@ -433,10 +433,11 @@ ENTRIES = (
     Entry(
         "kernel.yama.ptrace_scope",
         "Whom a task may trace: 0 who has its rights, 1 its descendants (or PR_SET_PTRACER),"
-        " 2 with CAP_SYS_PTRACE only, 3 nobody.",
+        " 2 with CAP_SYS_PTRACE only, 3 nobody, until the machine ends.",
         "tasks",
         default=0,
         high=3,
+        stays=1,
     ),
     *(
         Entry(

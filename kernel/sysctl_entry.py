@@ -27,6 +27,7 @@ class Entry(NamedTuple):
     longest: int = 64  # characters of a text
     columns: int = 1  # more: a row of integers; those that a write leaves out stay
     clears: str = ""  # the other of a pair: a write to this one makes it 0
+    stays: int = 0  # 1: once it is the highest, it is so for ever
     command: int = 0  # 1: its file holds nothing, and takes whatever is written
     mode: int = 0  # of its file, where it is not that of who may write
 

@@ -35,7 +35,8 @@ MASK = (1 << 64) - 1
 FPREGS_BYTES = 512
 USER_BYTES = 928  # struct user
 DEBUG_AT, NR_DEBUG = 848, 8  # u_debugreg in it
-NT_PRSTATUS, NT_FPREGSET, NT_X86_XSTATE = 1, 2, 0x202
+NT_PRSTATUS, NT_FPREGSET, NT_386_IOPERM, NT_X86_XSTATE = 1, 2, 0x201, 0x202
+IOPERM_BYTES = 8192  # a bit for each port
 SEGMENTS = ("cs", "ss", "ds", "es", "fs", "gs")
 ALWAYS = ("cs", "ss")
 MAX_ERRNO = 4095
@@ -131,7 +132,8 @@ class Regset(NamedTuple):
 
 REGSETS = {
     NT_PRSTATUS: Regset(REGS.size, WORD.size),
-    NT_FPREGSET: Regset(FPREGS_BYTES, FPREGS_BYTES),
+    NT_FPREGSET: Regset(FPREGS_BYTES, WORD.size),
+    NT_386_IOPERM: Regset(IOPERM_BYTES, WORD.size),
     NT_X86_XSTATE: Regset(xstate.XSTATE_BYTES, WORD.size),
 }
 
@@ -147,23 +149,29 @@ def regset_bytes(task: Task, kind: int, wanted: int) -> int:
 
 
 def get_regset(task: Task, kind: int, wanted: int) -> bytes:
-    """Return the first bytes of a set. Errors: as regset_bytes."""
+    """Return the first bytes of a set. Errors: as regset_bytes, ENXIO (it has none)."""
     nbytes, context = regset_bytes(task, kind, wanted), context_of(task)
     if kind == NT_PRSTATUS:
         return pack_regs(registers(task))[:nbytes]
+    if kind == NT_386_IOPERM:
+        raise SyscallError(errno.ENXIO)  # no ports are allowed to anybody
     return (context.fpu() if kind == NT_FPREGSET else xstate.regset(task))[:nbytes]
 
 
 def set_regset(task: Task, kind: int, data: bytes) -> None:
-    """Set the first bytes of a set. Errors: as regset_bytes, EIO, EINVAL."""
+    """Set the first bytes of a set. Errors: as regset_bytes, EIO, EINVAL, EOPNOTSUPP."""
     nbytes = regset_bytes(task, kind, len(data))
     if kind == NT_PRSTATUS:
         all_of_it = pack_regs(registers(task))
         values = unpack_regs(data[:nbytes] + all_of_it[nbytes:])
         names = USER_REGS[: nbytes // WORD.size]
         set_registers(task, {name: values[name] for name in names})
+    elif kind == NT_386_IOPERM:
+        raise SyscallError(errno.EOPNOTSUPP)
     elif kind == NT_FPREGSET:
-        context_of(task).set_fpu(data + context_of(task).fpu()[nbytes:])
+        if nbytes < FPREGS_BYTES:
+            raise SyscallError(errno.EINVAL)
+        context_of(task).set_fpu(data[:nbytes])
     elif nbytes < REGSETS[kind].nbytes:
         raise SyscallError(errno.EFAULT)
     else:

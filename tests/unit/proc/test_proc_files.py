@@ -625,3 +625,29 @@ def test_the_directories_of_those_who_are_gone_leave_nothing_for_a_collection() 
             sys.wait4(-1, 0)
         del child
         assert gc.collect() == 0
+
+
+@pytest.mark.skipif(not ROOT, reason="only root reads the host's")
+@pytest.mark.parametrize(("name", "lines"), [("slabinfo", 2), ("pagetypeinfo", 2)])
+def test_heads_of_tables_of_memory_are_the_host_s(machine: Kernel, name: str, lines: int) -> None:
+    here = show(user(machine, 0), f"/proc/{name}").splitlines()
+    assert here[:lines] == Path(f"/proc/{name}").read_bytes().splitlines()[:lines]
+    assert len(here) > lines
+
+
+def test_slabinfo_counts_the_core_s_own_objects(machine: Kernel) -> None:
+    sys = user(machine, 0)
+
+    def areas() -> tuple[int, int]:
+        rows = [line.split() for line in show(sys, "/proc/slabinfo").decode().splitlines()]
+        (row,) = [row for row in rows if row[0] == "vm_area_struct"]
+        return int(row[1]), int(row[2])
+
+    used, _ = areas()
+    at = map_anonymous(sys, 200)
+    for page in range(0, 200, 2):
+        sys.mprotect(at + page * PAGE, PAGE, sys.PROT_READ)
+    more, room = areas()
+    assert more == used + 200 <= room
+    sys.munmap(at, 200 * PAGE)
+    assert areas()[0] == used

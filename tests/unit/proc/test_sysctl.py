@@ -246,3 +246,21 @@ def test_what_others_may_not_read(machine: Kernel) -> None:
     with refused(errno.EACCES):
         user.open(path, user.O_RDONLY)
     assert root.read(root.open(path, root.O_RDONLY), 10) == b"28\n"
+
+
+@pytest.mark.parametrize("one", ["dirty", "dirty_background"])
+def test_a_limit_in_bytes_and_one_in_percent_put_out_each_other(machine: Kernel, one: str) -> None:
+    percent, nbytes = f"vm.{one}_ratio", f"vm.{one}_bytes"
+    machine.sysctl[nbytes] = 1 << 20
+    assert (machine.sysctl[percent], machine.sysctl[nbytes]) == (0, 1 << 20)
+    machine.sysctl[percent] = 30
+    assert (machine.sysctl[percent], machine.sysctl[nbytes]) == (30, 0)
+
+
+def test_nobody_takes_back_that_nobody_is_traced(machine: Kernel) -> None:
+    name = "kernel.yama.ptrace_scope"
+    for value in (1, 0, 2, 3, 3):
+        machine.sysctl[name] = value
+    with refused(errno.EINVAL):
+        machine.sysctl[name] = 2
+    assert machine.sysctl[name] == 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -29,6 +29,7 @@ LOAD = bytes.fromhex("488b07 0f05")  # mov (%rdi), %rax; syscall
 STORE = bytes.fromhex("488907 0f05")  # mov %rax, (%rdi); syscall
 JUMP = bytes.fromhex("ffe7")  # jmp *%rdi
 DIVIDE = bytes.fromhex("31c9 f7f1")  # xor %ecx, %ecx; div %ecx
+PR_SET_PTRACER = 0x59616D61
 FPU = bytes.fromhex("660f6fc8 0f05")  # movdqa %xmm0, %xmm1; syscall
 
 
@@ -317,6 +318,45 @@ def test_attach_stops_and_detach_lets_go(kernel: Kernel) -> None:
     t.sys.ptrace(abi.ATTACH, t.pid)
     assert t.wait() == SIGSTOP
     assert t.run(abi.SYSEMU) == SIGTRAP
+
+
+# By kernel.yama.ptrace_scope: whether the parent, a stranger, one who is named, one with the right
+# may attach, and whether a child may ask to be traced. Source: security/yama of Linux 6.18.
+SCOPES = {0: (1, 1, 1, 1, 1), 1: (1, 0, 1, 1, 1), 2: (0, 0, 0, 1, 0), 3: (0, 0, 0, 0, 0)}
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_yama_says_whom_a_task_may_trace(kernel: Kernel, scope: int) -> None:
+    kernel.sysctl["kernel.yama.ptrace_scope"] = scope
+    parent, stranger, named = (Sys(kernel.spawn()) for _ in range(3))
+    able = Sys(kernel.spawn(caps=frozenset({"CAP_SYS_PTRACE"})))
+    found = []
+    for tracer in (parent, stranger, named, able):
+        child = parent.fork()
+        child.prctl(PR_SET_PTRACER, named.pid)
+        found.append(
+            succeeds(lambda tracer=tracer, child=child: tracer.ptrace(abi.ATTACH, child.pid))
+        )
+    child = parent.fork()
+    found.append(succeeds(lambda: child.ptrace(abi.TRACEME, 0)))
+    assert tuple(found) == SCOPES[scope]
+    for tracer, answer in ((stranger, scope < 2), (named, scope < 2)):
+        child = parent.fork()
+        child.prctl(PR_SET_PTRACER, -1)  # anybody
+        assert (
+            succeeds(lambda tracer=tracer, child=child: tracer.ptrace(abi.ATTACH, child.pid))
+            == answer
+        )
+
+
+def succeeds(call: Callable[[], int]) -> int:
+    """Tell whether a call is made, or refused with EPERM."""
+    try:
+        call()
+    except SyscallError as error:
+        assert error.number == errno.EPERM
+        return 0
+    return 1
 
 
 def test_a_tracer_s_end_ends_its_tracee(kernel: Kernel) -> None:

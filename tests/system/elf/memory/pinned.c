@@ -1,7 +1,7 @@
 /*
  * pinned.c - what Linux asks of memory before it pins it for another process, and its kin:
  * areas that may be written but not read, pages that a fork shares, seals of files that are no
- * memfd, segments without a reservation, stops of a traced child that no one wants told.
+ * memfd, segments without a reservation, guards in locked memory, stops of a traced child that no one wants told.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -277,6 +277,70 @@ static void far_below_a_stack(void)
 		*(volatile char *)BASE = 1;
 }
 
+/* ---- guards ---- */
+
+#define GUARD 102
+#define UNGUARD 103
+#define POPULATE_READ 22
+#define POPULATE_WRITE 23
+#define DONTUNMAP 4
+#define ON_FAULT 1
+#define COLD 20
+#define PAGEOUT 21
+
+static long locked(const char *at)
+{
+	char line[200], head[40];
+	long kb = -1, inside = 0;
+	FILE *smaps = fopen("/proc/self/smaps", "r");
+
+	snprintf(head, sizeof(head), "%lx-", (long)at);
+	while (fgets(line, sizeof(line), smaps)) {
+		inside |= !strncmp(line, head, strlen(head));
+		if (inside && sscanf(line, "Locked: %ld", &kb) == 1)
+			break;
+	}
+	fclose(smaps);
+	return kb;
+}
+
+static void guarded(void)
+{
+	char *at = mmap(NULL, 8 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int zero = open("/dev/zero", O_RDONLY);
+
+	memset(at, 1, 8 * PAGE);
+	tell("a guard", madvise(at + 3 * PAGE, PAGE, GUARD));
+	tell("mlock over it", mlock(at, 8 * PAGE));
+	tell("so much is locked", locked(at));
+	tell("one in locked memory", madvise(at, PAGE, GUARD));
+	tell("taken away", madvise(at + 3 * PAGE, PAGE, UNGUARD));
+	tell("munlock", munlock(at, 8 * PAGE));
+	tell("a guard at the first page", madvise(at, PAGE, GUARD));
+	tell("mlock2 at faults", syscall(325, at, 8 * PAGE, ON_FAULT));
+	munlock(at, 8 * PAGE);
+	tell("brought to read", madvise(at, PAGE, POPULATE_READ));
+	tell("brought to write", madvise(at, 8 * PAGE, POPULATE_WRITE));
+	tell("mlockall", mlockall(MCL_CURRENT));
+	munlockall();
+	static const int advice[] = { MADV_DONTNEED, MADV_FREE, COLD, PAGEOUT, MADV_WILLNEED };
+	for (int i = 0; i < 5; i++) {
+		tell("advice", madvise(at, 8 * PAGE, advice[i]));
+		tell("and the guard", madvise(at, PAGE, POPULATE_READ));
+	}
+	char *to = mremap(at, 4 * PAGE, 4 * PAGE, MREMAP_MAYMOVE | DONTUNMAP);
+	tell("moved", madvise(to, PAGE, POPULATE_READ));
+	tell("left behind", madvise(at, PAGE, POPULATE_READ));
+	tell("read into", read(zero, to, 2 * PAGE));
+	tell("read beside", read(zero, at + 4 * PAGE, 2 * PAGE));
+	munmap(at + 5 * PAGE, PAGE);
+	tell("over a hole", madvise(at + 4 * PAGE, 4 * PAGE, GUARD));
+	tell("before it", madvise(at + 4 * PAGE, PAGE, POPULATE_READ));
+	tell("behind it", madvise(at + 7 * PAGE, PAGE, POPULATE_READ));
+	tell("mlock over the hole", mlock(at + 4 * PAGE, 4 * PAGE));
+	close(zero);
+}
+
 int main(void)
 {
 	far_below_a_stack();
@@ -288,5 +352,6 @@ int main(void)
 	quiet_stops();
 	seals();
 	segment();
+	guarded();
 	return 0;
 }

@@ -287,6 +287,18 @@ static void user_area(void)
 	TELL(REQ(PTRACE_GETREGSET, child, NT_PRFPREG, &vec));
 	printf("iov_len %ld\n", (long)vec.iov_len);
 	TELL(REQ(PTRACE_SETREGSET, child, NT_PRFPREG, &vec));
+	static const size_t sizes[] = { 0, 8, 12, 16, 512, 520 };
+	for (int i = 0; i < 12; i++) {
+		int kind = i < 6 ? NT_PRFPREG : NT_386_IOPERM;
+		vec = (struct iovec){ buffer, 512 };
+		REQ(PTRACE_GETREGSET, child, kind, &vec);
+		vec.iov_len = sizes[i % 6];
+		TELL(REQ(PTRACE_GETREGSET, child, kind, &vec));
+		printf("iov_len %ld\n", (long)vec.iov_len);
+		vec.iov_len = sizes[i % 6];
+		TELL(REQ(PTRACE_SETREGSET, child, kind, &vec));
+		printf("iov_len %ld\n", (long)vec.iov_len);
+	}
 	vec.iov_len = sizeof(buffer);
 	TELL(REQ(PTRACE_GETREGSET, child, 0x7777, &vec));
 	unsigned long word = 0;

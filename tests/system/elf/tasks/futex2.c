@@ -267,6 +267,49 @@ static void rights(void)
 	printf(" -> %d\n", status_of(one));
 }
 
+/* FUTEX_WAKE_OP: what becomes of the second word, and whether who waits for it is woken. */
+static void wake_by(long flags, unsigned old, unsigned code)
+{
+	words[1] = old;
+	long woken = call(202, (long)words, 5 | flags, 1, 1, (long)(words + 1), (int)code);
+	printf(" %ld:%x", woken, words[1]);
+}
+
+static void operations(void)
+{
+	static const unsigned olds[] = { 0, 1, 5, 0x7ff, 0x80000000u, 0xffffffffu };
+	static const unsigned arguments[] = { 5, 0xfff, 33 };
+
+	for (unsigned op = 0; op < 16; op++) {
+		printf("operation %u", op);
+		for (int i = 0; i < 18; i++)
+			wake_by(i & 1 ? PRIVATE : 0, olds[i % 6],
+				op << 28 | arguments[i / 6] << 12);
+		printf("\n");
+	}
+	for (unsigned compare = 0; compare < 8; compare++) {
+		words[0] = 0;
+		pid_t one = sleeper(1);
+		until_asleep(1);
+		call(REQUEUE,
+		     (long)(struct waiter[]){ { 0, (uintptr_t)words, U32, 0 },
+					      { 0, (uintptr_t)(words + 1), U32, 0 } },
+		     0, 0, 1, 0, 0);
+		printf("comparison %u", compare);
+		for (int i = 0; i < 6; i++) { /* whoever is woken, the next finds nobody */
+			wake_by(0, olds[i], 1u << 28 | compare << 24 | 5);
+			printf("/%ld", call(WAKE, (long)(words + 1), 1, 0, U32, 0, 0));
+		}
+		printf(" left %ld", call(WAKE, (long)(words + 1), 1, 9, U32, 0, 0));
+		printf(" -> %d\n", status_of(one));
+	}
+	P("wrong", call(202, (long)words, 5, 1, 1, (long)words + 1, 0),
+	  call(202, (long)words + 2, 5, 1, 1, (long)words, 0),
+	  call(202, (long)words, 5, 1, 1, 8, 0), call(202, (long)words, 5, -1, -1, (long)words, 0),
+	  call(202, (long)words, 5 | 256, 1, 1, (long)words, 0));
+	words[0] = words[1] = 0;
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IONBF, 0);
@@ -276,6 +319,7 @@ int main(void)
 	vectors();
 	limits();
 	sleepers();
+	operations();
 	numa_words();
 	rights();
 	return 0;
