@@ -66,9 +66,9 @@ core: build
 run: build ## tell the letter's story on a real file (FILE=...)
 	$(BIN)/pkern story $(if $(FILE),'$(FILE)')
 
-# Processor seconds of the two halves, compiling included: of a whole run (811) less what files take
-# less since, each measured beside ten to thirty busy processes; and what cannot be shared out.
-TEST_CPU   := 630
+# Processor seconds of the two halves, compiling included: of a whole run on a quiet machine (574)
+# less what files take less since, each measured before and after; and what cannot be shared out.
+TEST_CPU   := 480
 TEST_ALONE := 15
 
 test: build ## every test: C programs, then pytest, on all processors (JOBS=N); ROUNDS=N draws more

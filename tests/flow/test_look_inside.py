@@ -103,7 +103,8 @@ class Terminal:
             return self._enter()
         if step.command.startswith("gdb "):
             self._gdb = self.start(step.command)
-            return self._until_prompt()
+            # Beside others a machine starts in more than the two seconds that gdb waits for it.
+            return self._until_prompt() + self._ask_gdb(f"set remotetimeout {WALL:.0f}")
         if "--mount" in step.command:
             self._waits = self.start(step.command)
             return read_until(self._waits, "\n")

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys as host
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -82,30 +83,46 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_a_run_is_the_same_when_it_is_looked_at(programs, tmp_path):
-    for program in programs:
+class Seen(NamedTuple):
+    """A program's run with --view: what it wrote, the report, the page."""
+
+    program: str
+    done: subprocess.CompletedProcess[str]
+    report: str
+    page: Path
+
+
+@pytest.fixture(scope="module")
+def seen(programs, tmp_path_factory) -> list[Seen]:
+    folder = tmp_path_factory.mktemp("seen")
+    runs = []
+    for number, program in enumerate(programs):
+        report, page = folder / f"{number}.json", folder / f"{number}.html"
+        done = run("--json", str(report), "--view", str(page), program)
+        runs.append(Seen(program, done, report.read_text(), page))
+    return runs
+
+
+def test_a_run_is_the_same_when_it_is_looked_at(seen, tmp_path):
+    for program, done, report, _ in seen:
         plain = run("--json", str(tmp_path / "a.json"), program)
-        seen = run("--json", str(tmp_path / "b.json"), "--view", str(tmp_path / "v.html"), program)
-        assert (seen.returncode, seen.stdout, seen.stderr) == (0, plain.stdout, plain.stderr)
-        assert (tmp_path / "b.json").read_text() == (tmp_path / "a.json").read_text()
+        assert (done.returncode, done.stdout, done.stderr) == (0, plain.stdout, plain.stderr)
+        assert report == (tmp_path / "a.json").read_text()
 
 
-def test_the_page_has_everything_in_itself(programs, tmp_path):
-    for program in programs:
-        page = tmp_path / "v.html"
-        assert run("--view", str(page), program).returncode == 0
-        head = page.read_text()
+def test_the_page_has_everything_in_itself(seen):
+    for one in seen:
+        head = one.page.read_text()
         assert not re.search(r"<(?:script|img|iframe)[^>]* src=|<link |@import", head)
-        data = data_of(page)
+        data = data_of(one.page)
         names = {data["texts"][event[4]] for event in data["events"]}
         assert {"kmem:mm_page_alloc", "sched:sched_process_fork", "the end"} <= names
         assert len(data["events"]) == len(data["moments"])
         assert [event[0] for event in data["events"]] == list(range(len(data["events"])))
 
 
-def test_each_address_space_has_its_process(programs, tmp_path):
-    assert run("--view", str(tmp_path / "v.html"), programs[-1]).returncode == 0
-    data = data_of(tmp_path / "v.html")
+def test_each_address_space_has_its_process(seen):
+    data = data_of(seen[-1].page)
     vmas = data["records"]["vmas"]
     spaces = {change[1] for moment in data["moments"] for change in moment if change[0] == vmas}
     labels = {label[1] for label in data["labels"]}

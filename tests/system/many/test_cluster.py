@@ -228,6 +228,9 @@ def test_a_worker_with_another_program_is_refused(cluster: Cluster, program: Pat
 
 
 def test_no_scheduler_is_said_in_a_sentence(program: Path) -> None:
-    status, out, err = ended(pkern(*SWEEP, "--dask", "tcp://127.0.0.1:1", program))
-    assert (status, out) == (2, "")
-    assert err == "pkern: no scheduler of Dask answers at tcp://127.0.0.1:1\n"
+    hasty = "import sys; from pkern.userland.cluster import dask; dask.SECONDS = 0.5\n"
+    command = [sys.executable, "-c", hasty + "from pkern.__main__ import main; sys.exit(main())"]
+    command += [*SWEEP, "--dask", "tcp://127.0.0.1:1", str(program)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "pkern: no scheduler of Dask answers at tcp://127.0.0.1:1\n"
