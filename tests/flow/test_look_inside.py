@@ -104,7 +104,7 @@ class Terminal:
         if step.command.startswith("gdb "):
             self._gdb = self.start(step.command)
             # Beside others a machine starts in more than the two seconds that gdb waits for it.
-            return self._until_prompt() + self._ask_gdb(f"set remotetimeout {WALL:.0f}")
+            return self._until_prompt() + self._ask_gdb(f"set remotetimeout {SECONDS:.0f}")
         if "--mount" in step.command:
             self._waits = self.start(step.command)
             return read_until(self._waits, "\n")
