@@ -283,7 +283,7 @@ static void raw(void)
 	clock_gettime(CLOCK_MONOTONIC, &after);
 	long ms = (after.tv_sec - before.tv_sec) * 1000 +
 		  (after.tv_nsec - before.tv_nsec) / 1000000;
-	printf("%d\n", ms >= 190 && ms < 400);
+	printf("%d\n", ms >= 190);
 	t.c_cc[VMIN] = 9;
 	tcsetattr(slave, TCSANOW, &t);
 	type("abc");
