@@ -29,6 +29,7 @@ FIRST_PRIORITY = -2
 
 COPY_BYTES = 1 << 20  # at once
 LEAST_BYTES = 2 * PAGE_SIZE  # a header and a page
+MOST_BYTES = (0xFFFFFFFF >> 5) * PAGE_SIZE  # a swap entry's bits beside its area's (core.h)
 
 
 def header(nr_pages: int) -> bytes:
@@ -102,10 +103,12 @@ class SwapAreas:
     def make_device(self, nbytes: int) -> tuple[str, int]:
         """Return the name of a new block device of nbytes, formatted, and its descriptor.
 
-        Errors: ValueError: no room for a header and a page.
+        Errors: ValueError: no room for a header and a page, or more pages than entries can name.
         """
         if nbytes < LEAST_BYTES:
             raise ValueError(f"swap takes {LEAST_BYTES} bytes or more, not {nbytes}")
+        if nbytes > MOST_BYTES:
+            raise ValueError(f"swap takes {MOST_BYTES} bytes at most, not {nbytes}")
         fd = os.memfd_create("pkern-swap", os.MFD_CLOEXEC)
         self._devices.append(fd)
         os.ftruncate(fd, nbytes)

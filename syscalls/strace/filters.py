@@ -60,8 +60,10 @@ def _call_names(item: str) -> Iterable[str]:
         return (item,)
     if quiet:
         return ()
-    kinds = ", ".join(CLASSES)
-    hint = f" (classes: {kinds})" if item.startswith("%") else did_you_mean(item, CALLS)
+    if item.startswith("%"):
+        hint = did_you_mean(item, CLASSES, f" (classes: {', '.join(CLASSES)})")
+    else:
+        hint = did_you_mean(item, CALLS)
     raise BadFilter(f"invalid system call '{item}'{hint}")
 
 

@@ -197,6 +197,12 @@ def test_help_is_as_narrow_as_the_terminal(capsys, monkeypatch):
         (("bochs", "--file", "/dev/zero"), "no regular file"),
         (("bench", "--json", "/proc/self/nope/bench.json"), "cannot be written"),
         (("run", "--uid", "-1", "prog.py"), "'-1'"),
+        (("run", "--seed", "x", "prog.py"), "--seed: a whole number, not 'x'."),
+        (("run", "--fail-nth", "9" * 20, "prog.py"), "no number above 2**64 - 1. 'pkern run"),
+        (("run", "--rmap", "objrmapp", "prog.py"), "did you mean objrmap? 'pkern run"),
+        (("run", "--swap", "1000000T", "{program}"), "at most, not 1099511627776000000"),
+        (("uml", "--clock-lead", "nan", "{program}"), "--clock-lead: a number, not 'nan'."),
+        (("uml", "--clock-lead", "1e301", "{program}"), "--clock-lead takes "),
         (("run", "--host", "/proc/self/mem", "{program}"), "not a directory"),
         (("bochs",), "required: --file. 'pkern"),
         (("run",), "required: PROGRAM. 'pkern"),
@@ -209,6 +215,13 @@ def test_a_request_that_cannot_be_met_is_one_sentence(capsys, tmp_path, argument
     assert status == 2
     assert shown in err
     assert err.count("\n") == 1
+
+
+def test_bench_names_its_rows_one_a_line(capsys):
+    status, _, err = run(capsys, "bench", "--only", "zzzz")
+    first, *names = err.splitlines()
+    assert (status, first) == (2, "pkern: --only zzzz: no row has this in its name; choose of")
+    assert "  translate, warm TLB: C" in names
 
 
 def test_an_error_of_the_host_is_one_sentence(capsys, tmp_path):

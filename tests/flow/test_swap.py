@@ -70,6 +70,14 @@ def test_a_host_file_made_by_mkswap_becomes_swap(tmp_path: Path) -> None:
         assert len(text(root, "/proc/swaps").splitlines()) == 1
 
 
+def test_the_largest_area_is_the_one_that_the_core_takes() -> None:
+    with Kernel(swap=swap.MOST_BYTES) as kernel:
+        slots = swap.MOST_BYTES // PAGE
+        assert lib.swap_on(kernel.core, 0, slots + 1, 0) == -errno.EINVAL
+    with pytest.raises(ValueError, match=f"{swap.MOST_BYTES} bytes at most, not"):
+        Kernel(swap="17T")
+
+
 def test_errors_of_swapon_and_swapoff(tmp_path: Path) -> None:
     (tmp_path / "plain").write_bytes(bytes(8 * PAGE))
     (tmp_path / "short").write_bytes(swap.header(64).ljust(8 * PAGE, b"\0"))

@@ -9,6 +9,7 @@ import argparse
 import os
 import sys
 from functools import cache
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -74,15 +75,19 @@ class HelpfulParser(argparse.ArgumentParser):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(formatter_class=_HelpFormatter, **settings)
+        # argparse's own complaints about numbers name types of Python.
+        self.register("type", int, _whole)
+        self.register("type", float, _finite)
 
     def error(self, message: str) -> NoReturn:
         """Print the complaint, the nearest known flag and where help is; exit with 2."""
         known = self.flags()
         words = message.rpartition(":")[2].split()
-        unknown = [word for word in words if word.startswith("-") and word not in known]
+        unknown = [word for word in words if word[:1] == "-" != word and word not in known]
         guesses = [guess for word in unknown for guess in nearest(word, known)]
         hint = f" Did you mean {guesses[0]}?" if guesses else ""
-        self.exit(2, f"{self.prog}: {message}.{hint} '{self.prog} --help' shows examples.\n")
+        end = "" if message.endswith("?") else "."
+        self.exit(2, f"{self.prog}: {message}{end}{hint} '{self.prog} --help' shows examples.\n")
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """Refuse a word that is none of an argument's choices, and name the one that was meant."""
@@ -105,6 +110,23 @@ class HelpfulParser(argparse.ArgumentParser):
             if isinstance(action.choices, dict):
                 flags += [flag for command in action.choices.values() for flag in command.flags()]
         return flags
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"a whole number, not '{text}'") from None
+
+
+def _finite(text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = nan
+    if not isfinite(found):
+        raise argparse.ArgumentTypeError(f"a number, not '{text}'")
+    return found
 
 
 def user_id(text: str) -> int:

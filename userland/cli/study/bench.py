@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     cases, notes = cases_here(options.only)
     if not cases:
         names = [case.name for case in cases_here()[0]]
-        hint = did_you_mean(options.only, names, f": choose of {', '.join(names)}")
+        hint = did_you_mean(options.only, names, "\n  ".join(["; choose of", *names]))
         raise UsageError(f"--only {options.only}: no row has this in its name{hint}")
     report = writable(options.json) if options.json is not None else None
     try:

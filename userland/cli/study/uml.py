@@ -31,6 +31,7 @@ examples:
 MIB = 1 << 20
 STDIN = 0
 HOST_SPARE = 48 * MIB
+MOST_LEAD = 8_000_000_000  # seconds: the nanoseconds of a time then fit into 64 bits
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -94,6 +95,8 @@ def _config(options: argparse.Namespace) -> Config:
         raise UsageError(f"--guest-ram: {error}") from None
     if not ram:
         raise UsageError("--guest-ram: a guest has some RAM")
+    if abs(options.clock_lead) > MOST_LEAD:
+        raise UsageError(f"--clock-lead takes at most {MOST_LEAD} seconds, to either side")
     return Config(
         ram=ram,
         order=FrameOrder[options.frames.upper()],
