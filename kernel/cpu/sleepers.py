@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.core import ffi, lib
-from pkern.kernel.tasks.locks.futex import Bystander, PrivateWord, Sleeper
+from pkern.kernel.tasks.locks.futex import ALL_BITS, Bystander, PrivateWord, Sleeper, Word
 from pkern.kernel.wait import Restart, WouldBlock
 
 if TYPE_CHECKING:
@@ -147,7 +147,8 @@ class Sleepers:
         while owner := lib.word_take(word.mm.handle, self._handle, word.addr):
             task: Task = ffi.from_handle(owner)
             thread, (nr, *arguments) = task.thread, task.runner.call
-            sleeper = Sleeper((word,), int(task.runner.bits), None)
+            asked = Word(word.addr, arguments[2] & ALL_BITS, word)
+            sleeper = Sleeper((asked,), int(task.runner.bits), None)
             thread.call, thread.progress = (nr, tuple(arguments)), sleeper
             thread.parked = WouldBlock(word, progress=sleeper)
             others[task] = None

@@ -153,7 +153,10 @@ def _is_interrupted(task: Task, wait: WouldBlock) -> bool:
     if wait.restart is Restart.NEVER:
         return bool(_ending(task))
     trapped = task.trace is not None and bool(task.trace.trap or task.trace.notify)
-    return trapped or task.signals.is_killed() or task.signals.deliverable()
+    if trapped or task.signals.is_killed():
+        return True
+    told = task.attention and task.signals.deliverable()
+    return told or bool(task.signals.fatal())  # which ends all, whoever was told of it
 
 
 def _ending(task: Task) -> int:

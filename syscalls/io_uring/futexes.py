@@ -10,7 +10,7 @@ import errno
 from functools import partial
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks.locks.futex import ALL_BITS, Sleeper
+from pkern.kernel.tasks.locks.futex import ALL_BITS, Sleeper, Word
 from pkern.kernel.wait import WouldBlock
 from pkern.syscalls.abi import signed32
 from pkern.syscalls.io_uring.requests import Entry, Request
@@ -43,7 +43,7 @@ def wait_for_one(request: Request) -> int:
         raise SyscallError(errno.EINVAL)
     if entry.fd & futex2.PRIVATE:
         _ends_with_its_task(request)
-    word = futex2.Word(entry.addr, entry.off, futex2.word_key(task, entry.addr, entry.fd))
+    word = Word(entry.addr, entry.off, futex2.word_key(task, entry.addr, entry.fd))
     raise _wait(futex2.sleeper_on(task, [word], entry.addr3, None))
 
 

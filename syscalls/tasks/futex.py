@@ -11,7 +11,9 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.locks.futex import (
     ALL_BITS,
     Sleeper,
+    Word,
     need_plain,
+    need_values,
     set_word,
     sleepers_of,
     wake,
@@ -40,22 +42,23 @@ def _wait(task: Task, call: Call, bits: int = ALL_BITS) -> int:
         deadline = call.deadline
         if not bits:
             raise SyscallError(errno.EINVAL)
-        key = call.key
-        if task.mm.word_in(call.addr) != call.value & ALL_BITS:
-            raise SyscallError(errno.EAGAIN)
-        sleeper = Sleeper((key,), bits, deadline)
+        words = (Word(call.addr, call.value & ALL_BITS, call.key),)
+        need_values(task, words)
+        sleeper = Sleeper(words, bits, deadline)
     sleep(task, sleeper, Restart.IF_ASKED if sleeper.deadline is None else Restart.CONTINUE)
     return 0
 
 
 def sleep(task: Task, sleeper: Sleeper, restart: Restart = Restart.IF_ASKED) -> int:
-    """Return the place of the word that woke the task, or wait on. Errors: ETIMEDOUT."""
+    """Return the place of the word that woke the task, or wait on. Errors: ETIMEDOUT, EAGAIN."""
     if sleeper.woken is not None:
         return sleeper.woken
     if task.context is None:
         pass_time(task, sleeper.deadline)
     if sleeper.deadline is not None and task.kernel.clock.now_ns >= sleeper.deadline:
         raise SyscallError(errno.ETIMEDOUT)
+    if task.thread.progress is sleeper:
+        sleeper.stand_again(task)
     raise WouldBlock(*sleeper.keys, deadline=sleeper.deadline, progress=sleeper, restart=restart)
 
 

@@ -12,8 +12,15 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm.policy import DEFAULT
-from pkern.kernel.tasks.locks.futex import ALL_BITS, Sleeper, key_of, private_key, wake, word_at
-from pkern.kernel.values import NamedTuple
+from pkern.kernel.tasks.locks.futex import (
+    ALL_BITS,
+    Sleeper,
+    Word,
+    key_of,
+    need_values,
+    private_key,
+    wake,
+)
 from pkern.syscalls.abi import signed32
 from pkern.syscalls.clocks import duration_in, machines
 from pkern.syscalls.table import INT, SINT, syscall
@@ -29,14 +36,6 @@ MOST_WAITERS = 128
 WAITER = struct.Struct("<QQII")  # struct futex_waitv: value, address, flags, reserved
 NO_NODE = -1
 NODE = struct.Struct("<i")  # behind a word of FUTEX2_NUMA
-
-
-class Word(NamedTuple):
-    """A word that someone waits for: its address, what it should be, and what stands for it."""
-
-    addr: int
-    value: int
-    key: Hashable
 
 
 def word_key(task: Task, addr: int, flags: int) -> Hashable:
@@ -106,10 +105,8 @@ def waiters_at(task: Task, addr: int, count: int) -> Unread:
 
 def sleeper_on(task: Task, words: list[Word], bits: int, deadline: int | None) -> Sleeper:
     """Return a wait for one of the words. Errors: EAGAIN (one has another value), EFAULT."""
-    for word in words:
-        if word_at(task, word.addr) != word.value:
-            raise SyscallError(errno.EAGAIN)
-    return Sleeper(tuple(word.key for word in words), bits, deadline)
+    need_values(task, words)
+    return Sleeper(tuple(words), bits, deadline)
 
 
 @syscall(455, "futex_wait", INT, INT, INT, INT, INT, SINT)
@@ -160,8 +157,7 @@ def futex_requeue(task: Task, waiters: int, flags: int, nr_wake: int, nr_requeue
     if signed32(nr_wake) < 0 or signed32(nr_requeue) < 0:
         raise SyscallError(errno.EINVAL)
     first, second = named(task, raw)
-    if word_at(task, first.addr) != first.value:
-        raise SyscallError(errno.EAGAIN)
+    need_values(task, (first,))
     woken = wake(task, first.key, nr_wake) if nr_wake else 0
     return woken + requeue(task, first.key, second.key, nr_requeue)
 

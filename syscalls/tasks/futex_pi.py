@@ -16,6 +16,8 @@ from pkern.kernel.tasks.locks.futex import (
     WAITERS,
     Bystander,
     Sleeper,
+    Word,
+    need_values,
     set_word,
     sleepers_of,
     word_at,
@@ -100,6 +102,8 @@ def wait_requeue(task: Task, call: Call) -> int:
     pass_time(task, progress.deadline)
     if progress.deadline is not None and task.kernel.clock.now_ns >= progress.deadline:
         raise SyscallError(errno.ETIMEDOUT)
+    if progress is task.thread.progress:
+        progress.stand_again(task)
     raise WouldBlock(
         *progress.keys, deadline=progress.deadline, progress=progress, restart=Restart.ALWAYS
     )
@@ -110,11 +114,11 @@ def _wait_for_requeue(task: Task, call: Call) -> Sleeper:
     if call.addr == call.addr2:
         raise SyscallError(errno.EINVAL)
     lock_key, key = call.key2, call.key
-    if word_at(task, call.addr) != call.value & ALL_BITS:
-        raise SyscallError(errno.EAGAIN)
+    words = (Word(call.addr, call.value & ALL_BITS, key),)
+    need_values(task, words)
     if key == lock_key:
         raise SyscallError(errno.EINVAL)
-    sleeper = Sleeper((key,), ALL_BITS, deadline)
+    sleeper = Sleeper(words, ALL_BITS, deadline)
     sleeper.target = lock_key, call.addr2
     return sleeper
 

@@ -179,8 +179,6 @@ def rt_sigprocmask(task: Task, how: int, mask: int) -> int:
     set_blocked(task, changed[how])
     if task.context is None:
         deliver_pending(task)
-    else:
-        task.attention |= signals.deliverable()
     return old
 
 

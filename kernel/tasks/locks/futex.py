@@ -9,7 +9,7 @@ somebody here wants to know.
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from typing import TYPE_CHECKING, TypeAlias
 
 from pkern.kernel.core import ffi, lib
@@ -35,17 +35,27 @@ class PrivateWord(NamedTuple):
     addr: int
 
 
+class Word(NamedTuple):
+    """A word that someone waits for: its address, what it should be, and what stands for it."""
+
+    addr: int
+    value: int
+    key: Hashable
+
+
 class Sleeper:
     """What a waiting call remembers: the words it waits for, until when, and which was woken.
 
-    keys: in the order in which the call named them. woken: the place of one in keys, or None.
+    words: in the order in which the call named them. keys: where it stands in line. woken: the
+    place of one in keys, or None.
     target: what it then wants to own (FUTEX_WAIT_REQUEUE_PI): a lock's key, and its address.
     """
 
     target: tuple[Hashable, int] | None = None
 
-    def __init__(self, keys: tuple[Hashable, ...], bits: int, deadline: int | None) -> None:
-        self.keys = keys
+    def __init__(self, words: tuple[Word, ...], bits: int, deadline: int | None) -> None:
+        self.words = words
+        self.keys = tuple(word.key for word in words)
         self.bits = bits
         self.deadline = deadline
         self.woken: int | None = None
@@ -53,6 +63,15 @@ class Sleeper:
     def wake(self, key: Hashable) -> None:
         """Note which word it was woken by."""
         self.woken = self.keys.index(key)
+
+    def stand_again(self, task: Task) -> None:
+        """Stand in the words' lines as at first: a signal or a stop may have ended the wait.
+
+        Who woke a word meanwhile has found nobody there. Errors: EAGAIN (a word has another value
+        by now), EFAULT.
+        """
+        need_values(task, self.words)
+        self.keys = tuple(word.key for word in self.words)
 
     def move(self, key: Hashable, to: Hashable) -> None:
         """Wait for another word instead of key."""
@@ -133,6 +152,13 @@ def check(task: Task, addr: int) -> None:
 def word_at(task: Task, addr: int) -> int:
     """Return the word at addr. Errors: EFAULT."""
     return task.mm.word_in(addr)
+
+
+def need_values(task: Task, words: Iterable[Word]) -> None:
+    """Refuse words that are not what they should be. Errors: EAGAIN, EFAULT."""
+    for word in words:
+        if task.mm.word_in(word.addr) != word.value:
+            raise SyscallError(errno.EAGAIN)
 
 
 def set_word(task: Task, addr: int, value: int) -> None:

@@ -513,12 +513,14 @@ def _signalled(task: Task) -> None:
 
 
 def set_blocked(task: Task, mask: int) -> None:
-    """Hold back the signals of a set from now on.
+    """Hold back the signals of a set from now on; look soon at those that it lets in.
 
     What waits for the process, and this thread would have taken, another one is told of.
     """
     newly = mask & ~task.signals.blocked
     task.signals.blocked = mask & ~UNBLOCKABLE_MASK
+    if task.context is not None:
+        task.attention |= task.signals.deliverable()
     if newly and task.signals.shared.infos:
         retarget(task, newly)
 

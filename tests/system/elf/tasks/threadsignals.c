@@ -53,6 +53,21 @@ static void block(int how, int signo)
 	pthread_sigmask(how, &set, NULL);
 }
 
+static void await_sleep(pid_t pid)
+{
+	char path[64], state = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	while (state != 'S' && state != 'Z') {
+		sched_yield();
+		if ((file = fopen(path, "r"))) {
+			fscanf(file, "%*d %*s %c", &state);
+			fclose(file);
+		}
+	}
+}
+
 static void await(int count)
 {
 	while (hits < count)
@@ -491,6 +506,68 @@ static void endings(void)
 	ends_of_a_parent();
 }
 
+/* ---- calls of those who were not told, and words that are woken while nobody stands there ---- */
+
+static void *send_and_poll(void *arg)
+{
+	await_sleep(getpid());
+	kill(getpid(), SIGUSR1);
+	printf("told was the other: poll %d", poll(NULL, 0, 5));
+	return NULL;
+}
+
+static void told_another(void)
+{
+	pthread_t thread;
+
+	handle(SIGUSR1, SA_RESTART);
+	hits = 0;
+	pthread_create(&thread, NULL, send_and_poll, NULL);
+	pthread_join(thread, NULL);
+	printf(", %d in the first thread %d\n", hits, where == getpid());
+}
+
+struct waitv {
+	uint64_t value, addr;
+	uint32_t flags, reserved;
+};
+
+static long wait_on(volatile uint32_t *word, int kind)
+{
+	struct waitv words = { 0, (uintptr_t)word, 2 /* FUTEX2_SIZE_U32 */, 0 };
+	struct timespec hour = { 3600, 0 };
+
+	if (kind == 3)
+		return syscall(449 /* futex_waitv */, &words, 1, 0, NULL, 0);
+	return syscall(SYS_futex, word, (const int[]){ 0, 0, 11 }[kind], 0,
+		       kind == 1 ? &hour : NULL, word + 1, 0);
+}
+
+/* FUTEX_WAIT for ever, for an hour; FUTEX_WAIT_REQUEUE_PI, futex_waitv: the wake finds nobody. */
+static void woken_while_stopped(void)
+{
+	volatile uint32_t *word = (volatile uint32_t *)ready + 1;
+	int status;
+	pid_t child;
+
+	for (int kind = 0; kind < 4; kind++) {
+		*word = 0;
+		fflush(stdout);
+		if (!(child = fork())) {
+			long result = wait_on(word, kind);
+			_exit(result < 0 ? errno : 0);
+		}
+		await_sleep(child);
+		kill(child, SIGSTOP);
+		waitpid(child, &status, WUNTRACED);
+		*word = 1;
+		printf("woken while it is stopped: %ld", syscall(SYS_futex, word, 1, 1));
+		kill(child, SIGCONT);
+		waitpid(child, &status, 0);
+		printf(", says %d\n", WEXITSTATUS(status));
+	}
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IOFBF, 1 << 16);
@@ -504,5 +581,7 @@ int main(void)
 	if (!getuid())
 		identities();
 	endings();
+	told_another();
+	woken_while_stopped();
 	return 0;
 }
