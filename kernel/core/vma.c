@@ -203,11 +203,14 @@ void vma_set_anon(struct vma *vma, struct anon_vma *anon)
 	anon->nr_vmas++;
 }
 
+/* Of two VMAs that join, it is enough that one has these. */
+static const uint64_t STICKY = VM_MAYBE_GUARD;
+
 /* Could these two be one VMA, but for the page protection they have now? */
 static bool anon_compatible(const struct vma *a, const struct vma *b)
 {
-	const uint64_t access = VM_READ | VM_WRITE | VM_EXEC;
-	return a->end == b->start && a->file == b->file && !((a->flags ^ b->flags) & ~access) &&
+	const uint64_t may_differ = VM_READ | VM_WRITE | VM_EXEC | STICKY;
+	return a->end == b->start && a->file == b->file && !((a->flags ^ b->flags) & ~may_differ) &&
 	       policy_equal(a->policy, b->policy) && a->pgoff + vma_pages(a) == b->pgoff;
 }
 
@@ -418,13 +421,10 @@ struct vma *vma_split(struct vma *vma, uint64_t addr)
 	return upper;
 }
 
-/* Of two VMAs that join, it is enough that one has these. */
-enum { STICKY = VM_MAYBE_GUARD };
-
 static bool are_alike(const struct vma *a, const struct vma *b)
 {
 	if (!a || !b || a->flags & VM_HUGETLB || a->end != b->start ||
-	    (a->flags ^ b->flags) & ~(uint64_t)STICKY || a->file != b->file || a->uffd != b->uffd ||
+	    (a->flags ^ b->flags) & ~STICKY || a->file != b->file || a->uffd != b->uffd ||
 	    a->name != b->name || !policy_equal(a->policy, b->policy))
 		return false;
 	if (a->anon_vma && b->anon_vma ? a->family != b->family : a->inherited || b->inherited)

@@ -203,6 +203,21 @@ FOUND: dict[str, Calls] = {
         Call(Kind.UFFD_REGISTER, (PLACE, PAGE, 1, 0, Slot.USERFAULT)),
         Call(Kind.MREMAP, (PLACE, PAGE, PAGE, 3, PLACE + 9 * PAGE)),
     ),
+    "a guard does not keep an area from the pages of its neighbour, whichever of both has it": (
+        Call(Kind.MMAP, (PLACE, PAGE, 3, 0x32, Slot.NONE, 0)),
+        Call(Kind.MADVISE, (PLACE, PAGE, 102)),
+        Call(Kind.MMAP, (PLACE + PAGE, PAGE, 2, 0x32, Slot.NONE, 0)),
+        Call(Kind.STORE, (PLACE + PAGE, 0)),
+        Call(Kind.MMAP, (PLACE + 2 * PAGE, PAGE, 3, 0x32, Slot.NONE, 0)),
+        Call(Kind.MADVISE, (PLACE + 2 * PAGE, PAGE, 102)),
+        Call(Kind.MPROTECT, (PLACE, 3 * PAGE, 0)),
+    ),
+    "what an area has left of a table stays when a part of it goes": (
+        Call(Kind.MMAP, (PLACE, 3 * PAGE, 1, 0x31, Slot.NONE, 0)),
+        Call(Kind.LOAD, (PLACE + PAGE,)),
+        Call(Kind.MUNMAP, (PLACE + PAGE, PAGE)),
+        Call(Kind.MUNMAP, (PLACE, PAGE)),
+    ),
     "a page shared with a child, which has not stored to it, copied for its guards": (
         Call(Kind.MMAP, (PLACE, 6 * PAGE, 2, 0x8031, Slot.NONE, 0)),
         Call(Kind.MADVISE, (PLACE + 2 * PAGE, 1, 102)),
