@@ -511,18 +511,30 @@ static int64_t move_swapped(struct vma *to, uint64_t dst, pte_t *dstp, uint64_t 
 	return 0;
 }
 
+/* The tables that Linux makes, in its order; hole: what a source without a page comes to. */
+static int64_t tables_for_move(mm *mm, uint64_t dst, uint64_t src, int64_t hole)
+{
+	const pte_t *entry = hole ? pmd_walk(mm, src) : pmd_alloc(mm, src);
+	if (!entry && hole)
+		return hole;
+	if (!entry || !pmd_alloc(mm, dst))
+		return no_memory(mm->machine);
+	if (!*entry && hole)
+		return hole;
+	return pt_alloc(mm, src) && pt_alloc(mm, dst) ? 0 : no_memory(mm->machine);
+}
+
 static int64_t move_page(struct vma *to, uint64_t dst, uint64_t src, uint64_t mode)
 {
 	mm *mm = to->mm;
 	int64_t hole = mode & UFFD_MOVE_ALLOW_SRC_HOLES ? 0 : -ENOENT;
-	pte_t *srcp = pt_walk(mm, src), *dstp = srcp ? pt_alloc(mm, dst) : pt_walk(mm, dst);
-	if (!srcp && (hole || !dstp))
-		return hole;
-	if (!dstp)
-		return no_memory(mm->machine);
+	int64_t err = tables_for_move(mm, dst, src, hole);
+	if (err)
+		return err;
+	pte_t *srcp = pt_walk(mm, src), *dstp = pt_walk(mm, dst);
 	if (*dstp)
 		return -EEXIST;
-	if (!srcp || !*srcp)
+	if (!*srcp)
 		return hole;
 	if (pte_present(*srcp))
 		return move_present(to, dst, dstp, src, srcp);
