@@ -836,6 +836,32 @@ static bool changes_kind(const struct mremap *r, uint64_t at)
 	return large;
 }
 
+/* Free the tables of a place that is empty now, but for those that the move wants: as on Linux. */
+static void prune_unprepared(struct mremap *r, uint64_t at, uint64_t len)
+{
+	uint64_t span, end = at + r->new_len, stop;
+	for (uint64_t to = at; to < end; to = stop) {
+		stop = (to & -PMD_SIZE) + PMD_SIZE < end ? (to & -PMD_SIZE) + PMD_SIZE : end;
+		uint64_t from = to - at + r->addr, last = (stop - at < len ? stop - at : len);
+		if (!pt_next(r->mm, &from, r->addr + last, &span))
+			pt_prune(r->mm, to, stop);
+	}
+}
+
+/* Between kinds the place goes first; else what may fail does, and nothing has changed then. */
+static int64_t clear_place(struct mremap *r, uint64_t at, uint64_t len)
+{
+	bool first = changes_kind(r, at);
+	int64_t err = first ? mm_unmap(r->mm, at, at + r->new_len) : 0;
+	if (!err)
+		err = move_prepare(r->vma, r->addr, at, len);
+	if (!err && !first)
+		err = unmap_keeping_tables(r->mm, at, at + r->new_len);
+	if (!err && !first)
+		prune_unprepared(r, at, len);
+	return err;
+}
+
 /* Everything a move may want; then the place is cleared, which may want a split. */
 static int64_t move_reserve(struct mremap *r, uint64_t at, uint64_t len, struct vma **copy)
 {
@@ -843,13 +869,10 @@ static int64_t move_reserve(struct mremap *r, uint64_t at, uint64_t len, struct 
 	*copy = err ? NULL : moved_vma(r, at);
 	if (!err && !*copy)
 		err = no_memory(r->mm->machine);
-	if (!err && r->flags & MREMAP_FIXED && changes_kind(r, at))
-		err = mm_unmap(r->mm, at, at + r->new_len);
-	if (!err)
-		err = move_prepare(r->vma, r->addr, at, len);
-	if (!err && r->flags & MREMAP_FIXED)
-		err = unmap_keeping_tables(r->mm, at, at + r->new_len);
-	return err;
+	if (err)
+		return err;
+	return r->flags & MREMAP_FIXED ? clear_place(r, at, len)
+				       : move_prepare(r->vma, r->addr, at, len);
 }
 
 static int64_t move_vma(struct mremap *r, uint64_t at)
@@ -874,7 +897,6 @@ static int64_t move_vma(struct mremap *r, uint64_t at)
 	uint64_t peak = mm->counters.hiwater_vm;
 	vma_link(mm, copy);
 	move_range(copy, r->addr, at, len);
-	pt_prune(mm, at, at + r->new_len);
 	/* As copy_vma() of Linux 6.18, which looks at the neighbours before it forgets a monitor. */
 	if (copy->uffd == vma_find(mm, r->addr)->uffd)
 		vma_merge(copy);

@@ -218,6 +218,11 @@ FOUND: dict[str, Calls] = {
         Call(Kind.MUNMAP, (PLACE + PAGE, PAGE)),
         Call(Kind.MUNMAP, (PLACE, PAGE)),
     ),
+    "mremap to where there were pages: their table goes, the move wants none": (
+        Call(Kind.MMAP, (PLACE, PAGE, 1, 0x8012, Slot.F0, 0)),
+        Call(Kind.MMAP, (2 * PLACE, 3 * PAGE, 0, 0x11, Slot.F0, 0)),
+        Call(Kind.MREMAP, (2 * PLACE, 3 * PAGE, 3 * PAGE, 3, PLACE)),
+    ),
     "a page shared with a child, which has not stored to it, copied for its guards": (
         Call(Kind.MMAP, (PLACE, 6 * PAGE, 2, 0x8031, Slot.NONE, 0)),
         Call(Kind.MADVISE, (PLACE + 2 * PAGE, 1, 102)),
