@@ -223,6 +223,17 @@ FOUND: dict[str, Calls] = {
         Call(Kind.MMAP, (2 * PLACE, 3 * PAGE, 0, 0x11, Slot.F0, 0)),
         Call(Kind.MREMAP, (2 * PLACE, 3 * PAGE, 3 * PAGE, 3, PLACE)),
     ),
+    "pages that were written once are as old in a child": (
+        Call(Kind.MMAP, (PLACE, 6 * PAGE, 1, 0x11, Slot.F0, 0)),
+        Call(Kind.MADVISE, (PLACE + 5 * PAGE, PAGE, 102)),
+        Call(Kind.LOAD, (PLACE,)),
+        Call(Kind.FORK, ()),
+    ),
+    "pages that populating has used as well": (
+        Call(Kind.MMAP, (PLACE, 4 * PAGE, 1, 0x8012, Slot.F0, 0)),
+        Call(Kind.MADVISE, (PLACE + PAGE, PAGE, 102)),
+        Call(Kind.FORK, ()),
+    ),
     "a page shared with a child, which has not stored to it, copied for its guards": (
         Call(Kind.MMAP, (PLACE, 6 * PAGE, 2, 0x8031, Slot.NONE, 0)),
         Call(Kind.MADVISE, (PLACE + 2 * PAGE, 1, 102)),
