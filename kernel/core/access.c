@@ -432,11 +432,12 @@ static void cull_populated(struct vma *vma, uint64_t start, uint64_t end)
  * no work here, whoever asks; what cannot be locked so is brought. Pages that a lock brings
  * count as used before they leave the lists, as on Linux, which takes them off in batches.
  */
-static int64_t populate_vma(struct vma *vma, uint64_t start, uint64_t end)
+static int64_t populate_vma(struct vma *vma, uint64_t start, uint64_t end, uint64_t most)
 {
 	machine *m = vma->mm->machine;
 	if (vma->flags & (VM_SPECIAL | VM_LOCKONFAULT))
 		return (int64_t)(end - start);
+	end = end - start > most ? start + most : end;
 	m->culls_later = vma->flags & VM_LOCKED;
 	int64_t done = populate_pages(vma, start, end);
 	if (m->culls_later)
@@ -445,16 +446,23 @@ static int64_t populate_vma(struct vma *vma, uint64_t start, uint64_t end)
 	return done;
 }
 
-int64_t mm_populate(mm *mm, uint64_t addr, uint64_t len)
+/* At most so many bytes of a VMA: then it returns, as where memory is missing. */
+int64_t populate_range(mm *mm, uint64_t addr, uint64_t len, uint64_t most)
 {
 	uint64_t start = addr & PAGE_MASK, end = PAGE_ALIGN(addr + len);
 	for (addr = start; addr < end;) {
 		struct vma *vma = vma_find(mm, addr);
 		uint64_t stop = vma && vma->end < end ? vma->end : end;
-		int64_t done = vma && vma->start <= addr ? populate_vma(vma, addr, stop) : -ENOMEM;
+		bool covers = vma && vma->start <= addr;
+		int64_t done = covers ? populate_vma(vma, addr, stop, most) : -ENOMEM;
 		addr += done > 0 ? (uint64_t)done : 0;
 		if (addr < stop)
 			return addr > start ? (int64_t)(addr - start) : done;
 	}
 	return end > start ? (int64_t)(end - start) : 0;
+}
+
+int64_t mm_populate(mm *mm, uint64_t addr, uint64_t len)
+{
+	return populate_range(mm, addr, len, POPULATE_BATCH);
 }

@@ -849,6 +849,9 @@ void special_unpin(machine *m, struct page *page);
 
 /* access.c */
 int64_t populate_page(mm *mm, uint64_t addr, uint64_t access);
+/* Bytes of one call from Python: the host's other threads, and Ctrl-C, wait for its end. */
+enum { POPULATE_BATCH = 1 << 25 };
+int64_t populate_range(mm *mm, uint64_t addr, uint64_t len, uint64_t most);
 uint64_t tlb_rights(mm *mm, uint64_t addr);
 
 #endif

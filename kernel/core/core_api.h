@@ -628,7 +628,7 @@ int64_t mm_msync_check(mm *mm, uint64_t addr, uint64_t len, uint64_t flags);
 int64_t mm_mincore(mm *mm, uint64_t addr, uint64_t len, uint8_t *vec);
 int64_t mm_remap_file_pages(mm *mm, uint64_t addr, uint64_t size, uint64_t prot, uint64_t pgoff,
 			    uint64_t flags, file *f);
-/* Faults a range in, as mmap and mlock do: bytes done, fewer if a need arose. */
+/* Faults a range in, as mmap and mlock do: bytes done, fewer if a need arose or it was long. */
 int64_t mm_populate(mm *mm, uint64_t addr, uint64_t len);
 int64_t mm_fault(mm *mm, uint64_t addr, uint64_t access);
 void mm_count_major(mm *mm);  /* the fault that is about to end had to read */

@@ -623,7 +623,7 @@ static int64_t protect_part(struct vma **vmap, uint64_t start, uint64_t end,
 	*vmap = vma_merge(*vmap);
 	const uint64_t fills = VM_WRITE | VM_SHARED | VM_LOCKED | VM_LOCKONFAULT;
 	if ((old & fills) == VM_LOCKED && flags & VM_WRITE)
-		mm_populate((*vmap)->mm, start, end - start); /* its own copies now; a wish */
+		populate_range((*vmap)->mm, start, end - start, UINT64_MAX); /* copies; a wish */
 	return 0;
 }
 

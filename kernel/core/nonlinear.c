@@ -238,7 +238,7 @@ static int64_t remap_emulated(const struct remap *r)
 		return at;
 	r->mm->machine->counters.remaps += (r->end - r->start) >> PAGE_SHIFT;
 	if (vma_find(r->mm, r->start)->flags & VM_LOCKED || !(r->flags & MAP_NONBLOCK))
-		mm_populate(r->mm, r->start, r->end - r->start);
+		populate_range(r->mm, r->start, r->end - r->start, UINT64_MAX);
 	return 0;
 }
 
