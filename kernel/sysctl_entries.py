@@ -525,6 +525,14 @@ ENTRIES = (
     ),
     Entry("vm.legacy_va_layout", "1: mappings grow upwards from a third of user space.", high=1),
     Entry("vm.max_map_count", "VMAs one address space may have."),
+    Entry(
+        "vm.memfd_noexec",
+        "What memfd_create without MFD_EXEC and MFD_NOEXEC_SEAL means: 0 the first, 1 the second;"
+        " 2: the second, and without it EACCES.",
+        "vfs",
+        default=0,
+        high=2,
+    ),
     Entry("vm.min_free_kbytes", "The lowest watermark; low and high follow.", "memory", low=0),
     Entry("vm.mmap_min_addr", "Lowest address to map without CAP_SYS_RAWIO, in bytes."),
     Entry(

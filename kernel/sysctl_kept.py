@@ -63,7 +63,6 @@ NUMBERS: tuple[tuple[str, int, int, int, str], ...] = (
     ("vm.extfrag_threshold", 500, 0, 1000, "compaction against reclaim"),
     ("vm.hugetlb_optimize_vmemmap", 0, 0, 1, "page structures of large pages"),
     ("vm.laptop_mode", 0, 0, INT_MAX, "write-back that spares a disk"),
-    ("vm.memfd_noexec", 0, 0, 2, "execution of memfds"),
     ("vm.min_slab_ratio", 5, 0, 100, "slab pages of a zone before it is reclaimed"),
     ("vm.min_unmapped_ratio", 1, 0, 100, "unmapped pages of a zone before it is reclaimed"),
     ("vm.mmap_rnd_bits", 28, 28, 32, "randomisation of mappings"),

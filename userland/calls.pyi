@@ -1528,8 +1528,8 @@ class Calls:
     def memfd_create(self, name: StrPath, flags: int = 0) -> int:
         """Return a descriptor of a new file without a name, in memory.
 
-        Errors: EINVAL (flags, name over 249 bytes), EMFILE, ENOMEM, ENODEV (a size of large pages).
-        Source: memfd_create(2).
+        Errors: EINVAL (flags, name over 249 bytes), EMFILE, ENOMEM, ENODEV (a size of large pages),
+        EACCES (vm.memfd_noexec is 2, and it could be executed). Source: memfd_create(2).
         """
 
     def memfd_secret(self, flags: int = 0) -> int:

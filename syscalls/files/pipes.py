@@ -62,12 +62,15 @@ def pipe2_raw(task: Task, buf: int, flags: int) -> int:
     return store_pair(task, buf, pipe2(task, flags))
 
 
+ONLY_NOEXEC = 2  # of vm.memfd_noexec
+
+
 @syscall(319, "memfd_create", PATH, SINT)
 def memfd_create(task: Task, name: str, flags: int = 0) -> int:
     """Return a descriptor of a new file without a name, in memory.
 
-    Errors: EINVAL (flags, name over 249 bytes), EMFILE, ENOMEM, ENODEV (a size of large pages).
-    Source: memfd_create(2).
+    Errors: EINVAL (flags, name over 249 bytes), EMFILE, ENOMEM, ENODEV (a size of large pages),
+    EACCES (vm.memfd_noexec is 2, and it could be executed). Source: memfd_create(2).
     """
     flags &= 0xFFFF_FFFF  # an unsigned int, as every caller's compiler passes it
     known = MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC
@@ -76,6 +79,10 @@ def memfd_create(task: Task, name: str, flags: int = 0) -> int:
     both = MFD_NOEXEC_SEAL | MFD_EXEC
     if flags & ~known or flags & both == both:
         raise SyscallError(errno.EINVAL)
+    if not flags & both:
+        flags |= MFD_NOEXEC_SEAL if task.kernel.vfs.memfd_noexec else MFD_EXEC
+    if flags & MFD_EXEC and task.kernel.vfs.memfd_noexec == ONLY_NOEXEC:
+        raise SyscallError(errno.EACCES)
     need_read(name, too_long=errno.EINVAL)
     if length(name) > MFD_NAME_MAX:
         raise SyscallError(errno.EINVAL)

@@ -146,6 +146,28 @@ def test_seals(user: Sys) -> None:
     refused(errno.EPERM, user.mmap, 0, PAGE, 3, user.MAP_SHARED, fd, 0)
 
 
+# By vm.memfd_noexec: the mode and the seals of a memfd with no flag, MFD_NOEXEC_SEAL, MFD_EXEC.
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        (0, [(0o777, 1), (0o666, 0x20), (0o777, 1)]),
+        (1, [(0o666, 0x20), (0o666, 0x20), (0o777, 1)]),
+        (2, [(0o666, 0x20), (0o666, 0x20), errno.EACCES]),
+    ],
+)
+def test_what_memfd_noexec_governs(machine: Kernel, setting: int, expected: list[object]) -> None:
+    def made(flags: int) -> object:
+        try:
+            fd = user.memfd_create("m", flags)
+        except OSError as error:
+            return error.errno
+        return user.fstat(fd).st_mode & 0o7777, user.fcntl(fd, user.F_GET_SEALS)
+
+    machine.sysctl["vm.memfd_noexec"] = setting
+    user = Sys(machine.spawn())
+    assert [made(flags) for flags in (0, user.MFD_NOEXEC_SEAL, user.MFD_EXEC)] == expected
+
+
 def test_devices(user: Sys) -> None:
     null, zero = user.open("/dev/null", user.O_RDWR, 0), user.open("/dev/zero", user.O_RDWR, 0)
     assert user.read(null, 9) == b""
