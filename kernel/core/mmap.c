@@ -797,7 +797,8 @@ static struct vma *moved_vma(struct mremap *r, uint64_t at)
 	return copy;
 }
 
-static void keep_old(struct mremap *r) /* MREMAP_DONTUNMAP */
+/* MREMAP_DONTUNMAP: the area stays, not merged, and so do its tables, as on Linux. */
+static void keep_old(struct mremap *r)
 {
 	struct vma *vma = vma_find(r->mm, r->addr);
 	bool whole = vma->start == r->addr && vma->end == r->addr + r->old_len;
@@ -805,7 +806,6 @@ static void keep_old(struct mremap *r) /* MREMAP_DONTUNMAP */
 		vma_set_flags(vma, vma->flags & ~(uint64_t)(VM_LOCKED | VM_LOCKONFAULT));
 	if (whole) /* its pages have all gone */
 		vma_set_anon(vma, NULL);
-	pt_prune(r->mm, r->addr, r->addr + r->old_len); /* not merged: Linux leaves it so */
 }
 
 /*
