@@ -15,6 +15,7 @@ from pkern.kernel.cpu.turns import SLICES
 from pkern.kernel.errors import KernelBug
 from pkern.kernel.machine import Kernel
 from pkern.userland.machine_code import boot_scheduler
+from tests.rounds import ROUNDS
 from tests.system.conftest import Compile, Machine, on_host
 
 YIELD, BENCH_TURNS = 24, 300
@@ -61,7 +62,10 @@ def test_the_hosts_output(compile_c: Compile) -> None:
 
 @pytest.mark.parametrize(
     ("way", "slices"),
-    [("blind", (1, 1)), *product(["look", "blind"], [(13, 13), (300, 500), SLICES])],
+    [
+        *product(["blind", "look"][:ROUNDS], [(1, 1)]),
+        *product(["look", "blind"], [(13, 13), (300, 500), SLICES]),
+    ],
 )
 def test_turns_of_the_core_are_python_s_to_the_nanosecond(compile_c, way, slices):
     program = compile_c("turns", "glibc", "-pthread")
