@@ -92,7 +92,7 @@ def _functions_called(program: Path, rounds: int) -> int:
 def test_a_fork_an_exit_and_a_wait_call_no_more_functions_than_they_need(programs):
     """Each is some 1,500 instructions; at 253 of them a round took a quarter more."""
     few, many = (_functions_called(programs / "bench", rounds) for rounds in (20, 60))
-    assert (many - few) / 40 <= 189
+    assert (many - few) / 40 <= 190
 
 
 # Processes that stand in their own directories of /proc, and look at their descriptors there.

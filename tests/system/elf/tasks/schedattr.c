@@ -79,7 +79,7 @@ static void shown(const char *what)
 	while (fgets(line, sizeof line, sched) && !strstr(line, "numa")) {
 		char *threads = strstr(line, "#threads");
 		int kept = strstr(line, "weight") || strstr(line, "policy") ||
-			   strstr(line, "prio") || strstr(line, "slice") || strstr(line, "nr_mig");
+			   strstr(line, "prio") || strstr(line, "slice");
 		if (!kept && strchr(line, '.'))
 			line[46] = 0;
 		if (!kept && strchr(line, '-') == strstr(line, "-d"))
