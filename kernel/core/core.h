@@ -341,7 +341,6 @@ struct lru { /* pfns, or 0; new pages at the head, reclaim at the tail */
 };
 
 /* ---- swap (swap.c): an entry is slot << SWAP_TYPE_BITS | area ---- */
-#define SWAP_TYPE_BITS 5
 #define NR_SWAP_AREAS 8
 struct swap_area {
 	int fd; /* the host's; Python's to close */

@@ -299,6 +299,9 @@ struct machine_params {
 	uint64_t nr_nodes; /* of memory, 0 or 1: one */
 };
 enum { MAX_NODES = 8 };
+
+/* Of a swap entry's 32 bits those that say which area; the others are its slot. */
+enum { SWAP_TYPE_BITS = 5 };
 enum cpu_features { CPU_PKU = 1 };
 
 /* The kernel's data page, read by the fast vsyscalls: one load sees one time. */

@@ -29,7 +29,7 @@ FIRST_PRIORITY = -2
 
 COPY_BYTES = 1 << 20  # at once
 LEAST_BYTES = 2 * PAGE_SIZE  # a header and a page
-MOST_BYTES = (0xFFFFFFFF >> 5) * PAGE_SIZE  # a swap entry's bits beside its area's (core.h)
+MOST_BYTES = (0xFFFFFFFF >> lib.SWAP_TYPE_BITS) * PAGE_SIZE
 
 
 def header(nr_pages: int) -> bytes:

@@ -22,7 +22,7 @@ import tempfile
 import termios
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import psutil
@@ -597,6 +597,13 @@ def test_readers_of_the_hosts_files_take_no_descriptors(directory: Path) -> None
 # ---- what cannot be ----
 
 
+def assert_refused(command: Sequence[str | Path], sentence: str) -> None:
+    """Assert that a command ends with 2 and one line, which holds a sentence."""
+    refused = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert refused.returncode == 2
+    assert sentence in refused.stderr and len(refused.stderr.splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
@@ -610,15 +617,7 @@ def test_readers_of_the_hosts_files_take_no_descriptors(directory: Path) -> None
 def test_a_place_that_cannot_be_mounted_on_is_a_sentence(
     make: Callable[[Path], Path | str], sentence: str, tmp_path: Path
 ) -> None:
-    refused = subprocess.run(
-        [*PKERN, "mount", make(tmp_path)],
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
-    assert refused.returncode == 2
-    assert sentence in refused.stderr and len(refused.stderr.splitlines()) == 1
+    assert_refused([*PKERN, "mount", make(tmp_path)], sentence)
 
 
 @pytest.mark.parametrize(
@@ -637,15 +636,7 @@ def test_a_host_without_fuse_is_told_in_a_sentence(
         "import os, sys\nfrom pkern.userland.mount import mounted\n"
         f"{hidden}\nfrom pkern.userland.cli.main import main\nsys.exit(main(sys.argv[1:]))"
     )
-    refused = subprocess.run(
-        [sys.executable, "-c", code, "mount", tmp_path],
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
-    assert refused.returncode == 2
-    assert sentence in refused.stderr and len(refused.stderr.splitlines()) == 1
+    assert_refused([sys.executable, "-c", code, "mount", tmp_path], sentence)
 
 
 def test_a_command_of_a_host_shell_ends_as_in_a_shell(looked_at: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -55,15 +54,6 @@ WHEN_REFUSED = (
 needs_tools = pytest.mark.skipif(
     not shutil.which("strace") or not shutil.which("gcc"), reason="needs strace and gcc"
 )
-
-
-@pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("injection")
-    (folder / "program.c").write_text(PROGRAM)
-    command = ["gcc", "-static", "-O1", "-o", folder / "program", folder / "program.c"]
-    subprocess.run(command, check=True)
-    return folder / "program"
 
 
 def lines(trace: str) -> list[str]:

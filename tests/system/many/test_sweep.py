@@ -56,15 +56,6 @@ def pkern(*words: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
     return commands.pkern(*words, cwd=folder)
 
 
-@pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("sweep")
-    (folder / "program.c").write_text(PROGRAM)
-    command = ["gcc", "-static", "-O1", "-o", folder / "program", folder / "program.c"]
-    subprocess.run(command, check=True)
-    return folder / "program"
-
-
 def swept(program: Path, *options: str) -> dict[str, dict[str, object]]:
     """Return what a sweep found, by what it means and how it ended."""
     # A host that is busy may let a copy wait for longer than a sweep does by itself.
