@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError, host_errors
+from pkern.kernel.late import load
 from pkern.kernel.vfs.inode import Inode
 from pkern.kernel.wait import outside
 
@@ -88,6 +89,16 @@ class HostInput(Stream):
     def __init__(self, kernel: Machine, fd: int) -> None:
         super().__init__(kernel)
         self.fd = fd
+
+    @property
+    def can_epoll(self) -> bool:  # type: ignore[override]
+        """As what the host has there: not if it is a plain file or /dev/null, for example."""
+        with load("select").epoll() as epoll:
+            try:
+                epoll.register(self.fd)
+            except OSError:
+                return False
+        return True
 
     def read(self, pos: int, nbytes: int) -> bytes:
         scheduler = self.kernel.scheduler

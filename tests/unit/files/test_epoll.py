@@ -7,9 +7,13 @@ import os
 import random
 import signal
 import struct
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from pkern import Kernel, Sys
+from pkern.kernel.vfs.console import HostInput
 
 Worlds = tuple[Any, Any]  # the host and this kernel: see conftest.py
 READ, WRITE, CREATE, CREATE1, CTL, WAIT, PWAIT, PWAIT2 = 0, 1, 213, 291, 233, 232, 281, 441
@@ -170,3 +174,23 @@ def test_sets_do_not_stand_within_themselves(worlds: Worlds) -> None:
         inner = [world.raw(CTL, a, ADD, b, "0") for a, b in itertools.pairwise(fds)]
         results.append((inner, world.raw(CTL, fds[2], ADD, fds[0], "0")))
     assert results[1] == results[0]
+
+
+def test_the_host_s_input_stands_in_a_set_if_it_may_there(tmp_path: Path) -> None:
+    """User Mode Linux closes its console at the end of an input that it can wait for."""
+    (tmp_path / "file").write_text("text")
+    plain, null = (os.open(path, os.O_RDONLY) for path in (tmp_path / "file", os.devnull))
+    pipe, other = os.pipe()
+    with Kernel(ram="16M") as kernel:
+        sys = Sys(kernel.spawn())
+        event, watched = sys.mmap(0, 4096, 3, sys.MAP_PRIVATE | sys.MAP_ANONYMOUS), []
+        for fd in (plain, null, pipe):
+            opened = kernel.vfs.open_inode(sys.task, HostInput(kernel, fd), "pipe:[1]", 0)
+            try:
+                sys.epoll_ctl(sys.epoll_create1(), ADD, sys.task.fds.install(opened), event)
+                watched.append(fd)
+            except PermissionError:
+                pass
+        assert watched == [pipe]
+    for fd in (plain, null, pipe, other):
+        os.close(fd)
