@@ -61,6 +61,14 @@ def mounted(directory: Path) -> bool:
     return f" {directory} " in Path("/proc/self/mounts").read_text()
 
 
+def wait_until(reached: Callable[[], bool]) -> None:
+    """Wait for what another process brings about, however slow the host is."""
+    end = time.monotonic() + SECONDS
+    while not reached():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
 @contextlib.contextmanager
 def machine(directory: Path, *command: object, **options: object) -> Iterator[subprocess.Popen]:
     """Run pkern with its files in a directory, for a while."""
@@ -71,9 +79,7 @@ def machine(directory: Path, *command: object, **options: object) -> Iterator[su
         **{**streams, **options},  # type: ignore[call-overload]
     )
     try:
-        end = time.monotonic() + SECONDS
-        while not mounted(directory) and done.poll() is None and time.monotonic() < end:
-            time.sleep(0.01)
+        wait_until(lambda: mounted(directory) or done.poll() is not None)
         yield done
     finally:
         if done.poll() is None:
@@ -553,28 +559,29 @@ def test_no_reader_changes_what_a_program_sees(tmp_path: Path, compile_c: Compil
     directory.mkdir()
     options = ["--ram", "5M", "--swap", "32M", "--dmesg", "-o"]
     alone = subprocess.run(
-        [*PKERN, "run", *options, tmp_path / "alone", program, "30"],
+        [*PKERN, "run", *options, tmp_path / "alone", program, "30", "asked"],
+        input="\n",
         capture_output=True,
         text=True,
         timeout=SECONDS,
         check=True,
     )
-    command = ["run", *options, tmp_path / "seen", "--mount", directory, program, "30"]
+    command = ["run", *options, tmp_path / "seen", "--mount", directory, program, "30", "asked"]
     halt, reads = threading.Event(), list[str]()
     roots = [directory / name for name in ("proc/2", "proc/sys/vm", "proc/1", "tmp")]
     readers = [threading.Thread(target=read_all, args=(r, halt, reads)) for r in roots]
-    for reader in readers:  # before there is anything: a busy host may not come to them in time
+    for reader in readers:
         reader.start()
     try:
         with machine(directory, *command) as run:
-            out, err = run.communicate(timeout=2 * SECONDS)
+            wait_until(lambda: len(reads) > 100 or run.poll() is not None)
+            out, err = run.communicate("\n", timeout=2 * SECONDS)
     finally:
         halt.set()
         for reader in readers:
             reader.join()
     assert (out, err, run.returncode) == (alone.stdout, alone.stderr, 0)
     assert (tmp_path / "seen").read_text() == (tmp_path / "alone").read_text()
-    assert reads
     swapped = [line for line in out.splitlines() if line.startswith("pswpin")]
     assert swapped[-1] != "pswpin 0"
 

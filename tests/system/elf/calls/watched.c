@@ -1,7 +1,8 @@
 /*
  * watched.c - do a little of everything whose trace others could leave: files made and removed,
  * numbers of inodes and processes, memory in swap, randomness, time, what /proc tells of all that.
- * The argument is how often. Prints what it finds; two runs print the same.
+ * The argument is how often. Prints what it finds; two runs print the same. With a second argument
+ * it begins when its standard input has a byte, or ends: time for others to come and look.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -46,6 +47,8 @@ static void show_times(const char *path)
 int main(int argc, char **argv)
 {
 	int rounds = argc > 1 ? atoi(argv[1]) : 3;
+	if (argc > 2 && getchar() == EOF)
+		puts("begins unasked");
 	size_t nbytes = 6 << 20;
 	char *memory =
 		mmap(NULL, nbytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
