@@ -117,7 +117,9 @@ analyse:
 
 # -g1: functions and lines, for what a sanitiser reports; all of -g costs a fifth of the compilation.
 C_WARN := -std=gnu11 -Wall -Wextra -Werror -g1 -fPIC $(CORE_I) -Itests/core
-C_SAN  := -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+# Undefined behaviour ends in an instruction that there is not, which costs a third less to compile
+# than a call that tells all of it; the address sanitiser says where (ASAN, below).
+C_SAN  := -Og -fsanitize=address,undefined -fsanitize-undefined-trap-on-error -fno-omit-frame-pointer
 C_COV  := -O0 --coverage
 
 # What reads sizes.h is compiled for each of the two sizes, all else once for both.
@@ -156,8 +158,8 @@ $$(RUN_$(1)): run-c-$(1)/%: build/c-$(1)/%
 endef
 
 # A small quarantine: memory that comes back soon costs no fault.
-ASAN := detect_leaks=1:quarantine_size_mb=8
-# The block sizes of chains have nothing to do with the two sizes: one of them will do there.
+ASAN := detect_leaks=1:quarantine_size_mb=8:handle_sigill=1
+# The block sizes of chains have nothing to do with the two sizes: 3 is tried there, others here.
 $(eval $(call C_CONFIG,asan,$(C_SAN),c-any))
 $(eval $(call C_CONFIG,tiny,$(C_SAN),c-any,3))
 $(eval $(call C_CONFIG,cov,$(C_COV),c-cov))

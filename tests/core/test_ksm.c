@@ -332,7 +332,7 @@ static void at_random(struct world *w)
 	add_swap(w, 256);
 	ksm(w)->max_page_sharing = 4;
 	seed = 1;
-	for (int i = 0; i < 600 && !failures; i++) {
+	for (int i = 0; i < draws(600) && !failures; i++) {
 		struct model *who = &models[dice((uint32_t)nr_models)];
 		one_step(w, who, at);
 		if (i % 200 == 100 && nr_models < 3) {

@@ -253,7 +253,7 @@ static void run(struct world *w, uint32_t seed)
 		}
 	}
 	machine_tunables(w->m)->overcommit_memory = 1;
-	for (int i = 0; i < STEPS && !failures; i++) {
+	for (int i = 0; i < draws(STEPS) && !failures; i++) {
 		uint64_t which = pick(&o, sizeof(steps) / sizeof(steps[0]));
 		steps[which](&o);
 		CHECK(w);

@@ -182,7 +182,7 @@ static void run(struct world *w, uint32_t seed, uint64_t refuse_one_in)
 	memory_file(w, 12);
 	store_file(w, 12);
 	machine_tunables(w->m)->overcommit_memory = 1;
-	for (int i = 0; i < STEPS && !failures; i++) {
+	for (int i = 0; i < draws(STEPS) && !failures; i++) {
 		choose(&c);
 		uint64_t which = pick_call(&c);
 		if (refuse_one_in && !pick(&c, refuse_one_in))

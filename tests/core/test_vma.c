@@ -229,7 +229,7 @@ static void random_calls(struct world *w)
 {
 	file *f = memory_file(w, 16);
 	uint32_t seed = 12345;
-	for (int i = 0; i < 400 && !failures; i++) {
+	for (int i = 0; i < draws(400) && !failures; i++) {
 		uint32_t r[4];
 		for (int k = 0; k < 4; k++)
 			r[k] = seed = seed * 1664525u + 1013904223u;
