@@ -62,7 +62,7 @@ class WouldBlock(SyscallError):
     keys: what it waits for, each woken by Kernel.wake(key). deadline: virtual nanoseconds, or
     None. progress: what the next try finds in task.thread.progress. error: what a task gets that
     cannot sleep. partial: the call's result if a signal ends it now, 0 for EINTR. interrupted:
-    called when a signal ends the wait, with EINTR or to begin anew.
+    called when a signal ends the wait, with EINTR or to begin anew, or when its task ends.
     """
 
     __module__, __qualname__ = PUBLIC, SyscallError.__qualname__  # what it is to who cannot sleep

@@ -156,6 +156,6 @@ class Sleepers:
 
 def begin_anew(task: Task, wait: WouldBlock) -> None:
     """Forget what a call has waited for: its next try is its first."""
-    task.thread.progress = None
+    task.thread.progress = task.thread.undo = None
     if wait.interrupted is not None:
         wait.interrupted()

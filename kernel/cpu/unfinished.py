@@ -1,8 +1,8 @@
 """System calls that are not made at the first try: they sleep, are tried again, or interrupted.
 
-Owns what Thread.call, .progress and .restart_block say between the tries. A call that has raised
-WouldBlock is made again from its beginning (wait.py). Invariant: a task that sleeps here has its
-call in Thread.call, and what the call remembers in Thread.progress.
+Owns what Thread.call, .progress, .undo and .restart_block say between the tries. A call that has
+raised WouldBlock is made again from its beginning (wait.py). Invariant: a task that sleeps here has
+its call in Thread.call, and what the call remembers in Thread.progress.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Unfinished:
     def park(self, task: Task, wait: WouldBlock) -> None:
         """Note the call for its next try; a signal that waits already interrupts it at once."""
         thread = task.thread
-        thread.progress = wait.progress
+        thread.progress, thread.undo = wait.progress, wait.interrupted
         if thread.works:
             return  # which may end the wait
         if (task.signals.waiting or task.trace) and _is_interrupted(task, wait):
@@ -68,24 +68,26 @@ class Unfinished:
             self.finish(task, -error.number)
         except RegistersSet:
             thread.orig_rax = nr & WORD if nr != SIGRETURN else NO_CALL
-            thread.call, thread.progress = None, None
+            thread.call = thread.progress = thread.undo = None
             _tell_tracer(task)
         else:
             if task.trace is not None or thread.saved_mask is not None or not task.alive:
                 self.finish(task, result)
                 return
-            thread.orig_rax, thread.call, thread.progress = nr & WORD, None, None
+            thread.orig_rax, thread.call = nr & WORD, None
+            thread.progress = thread.undo = None
             task.cpu.set_result(result)
 
     def finish(self, task: Task, result: int) -> None:
         """Let a call return."""
-        if task.thread.call is not None:
-            task.thread.orig_rax = task.thread.call[0] & WORD
-        task.thread.call, task.thread.progress = None, None
-        task.attention |= task.thread.saved_mask is not None
+        thread = task.thread
+        if thread.call is not None:
+            thread.orig_rax = thread.call[0] & WORD
+        thread.call = thread.progress = thread.undo = None
+        task.attention |= thread.saved_mask is not None
         if task.alive and is_held(task):  # at an event of the call, which has not returned yet
             task.cpu.set_result(-errno.ENOSYS)
-            task.thread.then = partial(_return, result=result)
+            thread.then = partial(_return, result=result)
         elif task.alive:
             _return(task, None, result)
 

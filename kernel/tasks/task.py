@@ -550,6 +550,8 @@ class Task:
     def end_thread(self, wait_status: int) -> None:
         """End this thread alone; the process with its last one. wait_status: as wait4 has it."""
         if self.exit_status is None:
+            if self.thread.undo is not None:
+                self.thread.undo_call()
             robust.release(self)
         if self.exit_status is not None:  # or killed for the memory that this took
             return

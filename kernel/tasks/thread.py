@@ -10,9 +10,11 @@ Source: Linux 6.18 arch/x86/entry/syscall_32.c.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.core import ffi
+from pkern.kernel.errors import MemoryFault, SyscallError, TaskKilled
 from pkern.kernel.tasks.registers.rseq import Area
 from pkern.kernel.tasks.signal.altstack import NO_ALT_STACK, AltStack
 from pkern.kernel.values import NamedTuple
@@ -82,16 +84,17 @@ class Thread:
 
     runner: the core's share in it. call: the system call that is not finished yet. progress: what
     such a call remembers between its tries; None before the first and after the last. parked: what
-    it waits for, but for a sleep of the core's; None while the task can run. stopped: the signal
-    that stopped the task, 0 while it may run. sleeps_in_call: how often, one within the other, it
-    lets others run in the middle of its call.
+    it waits for, but for a sleep of the core's; None while the task can run. undo: what an
+    unfinished call undoes if its task ends, None: nothing. stopped: the signal that stopped the
+    task, 0 while it may run. sleeps_in_call: how often, one within the other, it lets others run in
+    the middle of its call.
     """
 
     __slots__ = (
         "alt_stack", "call", "clear_child_tid", "debug", "fault", "let_through", "may_restart",
         "orig_rax", "parked", "progress", "requests", "restart", "restart_block", "rings",
         "robust_list", "rseq", "runner", "saved_mask", "sleeps_in_call", "stopped", "then",
-        "vfork_parent", "watched", "works",
+        "undo", "vfork_parent", "watched", "works",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -99,6 +102,7 @@ class Thread:
         self.call: Made | None = None
         self.progress: Any = None
         self.parked: WouldBlock | None = None
+        self.undo: Callable[[], None] | None = None
         self.works: list[Callable[[], None]] = []  # to be done in the kernel: Sleepers.work
         self.rings: dict[int, File] = {}  # that it knows by a number: syscalls/io_uring/known.py
         self.requests: dict[Any, Callable[[], None]] = {}  # of rings; how each is called off
@@ -119,6 +123,13 @@ class Thread:
         self.debug: DebugRegisters | None = None  # once a debugger has set one
         self.watched: dict[Watch, bytes] = {}  # what stands at the places it is watched at
         self.fault = (0, 0, 0)  # the last one: cr2, error code, vector
+
+    def undo_call(self) -> None:
+        """Undo what an unfinished call has begun that ends with its task."""
+        undo, self.undo = self.undo, None
+        if undo is not None:
+            with suppress(SyscallError, MemoryFault, TaskKilled):  # of what it stores
+                undo()
 
     def forget_rings(self) -> None:
         """Hold no rings any more, nor wait by one: it ends, or runs another program."""

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -200,10 +201,42 @@ static void readers(void)
 	drop(p);
 }
 
+static char fifo[300];
+
+static void *opens(void *mode)
+{
+	open(fifo, (int)(long)mode);
+	return 0;
+}
+
+/* Nobody is met who has ended while it waited to open one end: killed, or with another thread. */
+static void openers_end(void)
+{
+	for (int mode = O_RDONLY; mode <= O_WRONLY; mode++)
+		for (int killed = 0; killed < 2; killed++) {
+			pid_t pid = last = fork();
+			pthread_t thread;
+			if (!pid) {
+				if (!killed &&
+				    !pthread_create(&thread, 0, opens, (void *)(long)mode))
+					usleep(100000), _exit(0);
+				opens((void *)(long)mode);
+			}
+			rest();
+			if (killed)
+				kill(pid, SIGKILL);
+			waitpid(pid, 0, 0);
+			int fd = open(fifo, O_RDONLY | O_NONBLOCK);
+			printf("end %ld", result(read(fd, data, 1)));
+			close(fd);
+			printf(", nobody reads %ld\n", result(open(fifo, O_WRONLY | O_NONBLOCK)));
+		}
+}
+
 static void fifos(const char *folder)
 {
-	char path[300];
-	snprintf(path, sizeof path, "%s/fifo", folder);
+	const char *path = fifo;
+	snprintf(fifo, sizeof fifo, "%s/fifo", folder);
 	mkfifo(path, 0600);
 	printf("nobody reads %ld\n", result(open(path, O_WRONLY | O_NONBLOCK)));
 	p[0] = open(path, O_RDONLY | O_NONBLOCK);
@@ -248,6 +281,7 @@ static void fifos(const char *folder)
 	waitpid(pid, 0, 0);
 	printf("met %ld, end %ld\n", result(read(p[0], data, 10)), result(read(p[0], data, 10)));
 	close(p[0]);
+	openers_end();
 }
 
 static void told(const char *what)
