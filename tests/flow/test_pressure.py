@@ -359,6 +359,9 @@ def test_numbers_of_a_memory_file_in_swap(kernel: Kernel) -> None:
     assert field(sys, "/proc/vmstat", "pswpout") == 20
     assert sys.pread64(fd, 20 * PAGE, 0) == numbered(20)
     assert field(sys, "/proc/vmstat", "pswpin") == 20
+    disk = text(sys, "/proc/diskstats").split()  # done, merged, sectors, ms: of reads, of writes
+    assert disk[3:11] == ["20", "0", "160", "0"] * 2 and set(disk[11:]) == {"0"}
+    assert disk[2] == text(sys, "/proc/partitions").split()[-1] and len(disk) == 20
     assert pages_of(sys, "SwapFree") == pages_of(sys, "SwapTotal")
     assert sys.mincore(addr, 20 * PAGE) == b"\1" * 20
 

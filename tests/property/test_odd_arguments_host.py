@@ -25,6 +25,7 @@ BASE, SCRATCH = 0x100_0000_0000, 0x200_0000_0000
 MINUS_1, USER_END = (1 << 64) - 1, 1 << 47
 READ, WRITE, READ_WRITE = 1, 2, 3
 SHARED, PRIVATE, FIXED, ANONYMOUS, FIXED_NOREPLACE = 1, 2, 0x10, 0x20, 0x100000
+MFD_HUGETLB = 4
 F_GETFL, F_ADD_SEALS, F_GET_SEALS = 3, 1033, 1034
 NUMBERS = {
     "read": 0,
@@ -241,7 +242,10 @@ def guards(call: Any) -> Iterator[Step]:
 
 
 def cachestat(call: Any) -> Iterator[Step]:
-    """What is cached of a memory file, of which pages 1 and 2 exist, and of other files."""
+    """What is cached of a memory file, of which pages 1 and 2 exist, and of other files.
+
+    Of a file of large pages no flag matters, nor where to store.
+    """
     fd, here, there = new_file(call, 10), SCRATCH, SCRATCH + 64
     call("pwrite64", fd, call.store(SCRATCH, b"x"), 1, PAGE)
     call("pwrite64", fd, SCRATCH, 1, 2 * PAGE)
@@ -262,6 +266,9 @@ def cachestat(call: Any) -> Iterator[Step]:
         (fd, 99), (here, 0, 1 << 63), (there, 0), (0, 1)
     ):
         yield source, target, flags, call("cachestat", file, source, target, flags)
+    large = call("memfd_create", call.store(SCRATCH + 128, b"x\0"), MFD_HUGETLB)
+    for source, target, flags in itertools.product((here, 0), (there, 0), (0, 1)):
+        yield source, target, flags, call("cachestat", large, source, target, flags)
 
 
 def mincore(call: Any) -> Iterator[Step]:

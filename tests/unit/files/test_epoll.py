@@ -191,6 +191,8 @@ def test_the_host_s_input_stands_in_a_set_if_it_may_there(tmp_path: Path) -> Non
                 watched.append(fd)
             except PermissionError:
                 pass
+            # Who asks is told to read, in every run: the read waits for what the host will bring.
+            assert sys.poll([(sys.task.fds.install(opened), sys.POLLIN)], 0) == [sys.POLLIN]
         assert watched == [pipe]
     for fd in (plain, null, pipe, other):
         os.close(fd)
