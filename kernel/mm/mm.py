@@ -303,6 +303,10 @@ class Mm:
     def pkru(self, value: int) -> None:
         lib.mm_set_pkru(self.handle, value)
 
+    def refuses_stores(self, vma: Vma) -> bool:
+        """Tell whether the key of an area refuses its stores to the thread that runs here."""
+        return bool(self.pkru >> 2 * vma.pkey & 3)
+
     # ---- the program's own loads and stores ----
 
     def read(self, addr: int, nbytes: int) -> bytes:

@@ -219,7 +219,7 @@ def check_memory(task: Task, base: int, nbytes: int) -> None:
     at = base
     while at < base + nbytes:
         vma = task.mm.vma_at(at)
-        if vma is None or not vma.flags & lib.VM_WRITE:
+        if vma is None or not vma.flags & lib.VM_WRITE or task.mm.refuses_stores(vma):
             raise SyscallError(errno.EFAULT)
         at = vma.end
 

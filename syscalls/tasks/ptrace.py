@@ -16,6 +16,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.credentials import Ids
 from pkern.kernel.tasks.filter.dispatch import EXCLUSIVE, asked_for
 from pkern.kernel.tasks.registers.userregs import REGS, pack_regs, unpack_regs
+from pkern.kernel.tasks.registers.xstate import set_fxsave
 from pkern.kernel.tasks.signal import signals
 from pkern.kernel.tasks.signal.sigframe import pack_siginfo, unpack_siginfo
 from pkern.kernel.tasks.signal.signals import (
@@ -217,7 +218,7 @@ def _getfpregs(task: Task, pid: int, addr: int, data: Any) -> bytes:
 
 
 def _setfpregs(task: Task, pid: int, addr: int, data: bytes) -> int:
-    context_of(tracee(task, pid)).set_fpu(data)
+    set_fxsave(context_of(tracee(task, pid)), data)
     return 0
 
 

@@ -171,7 +171,7 @@ def set_regset(task: Task, kind: int, data: bytes) -> None:
     elif kind == NT_FPREGSET:
         if nbytes < FPREGS_BYTES:
             raise SyscallError(errno.EINVAL)
-        context_of(task).set_fpu(data[:nbytes])
+        xstate.set_fxsave(context_of(task), data[:nbytes])
     elif nbytes < REGSETS[kind].nbytes:
         raise SyscallError(errno.EFAULT)
     else:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from pkern.kernel.errors import SyscallError
 
 if TYPE_CHECKING:
+    from pkern.kernel.cpu.processor import Context
     from pkern.kernel.tasks.machine import Machine
     from pkern.kernel.tasks.task import Task
 
@@ -25,6 +26,9 @@ SOFTWARE_AT = 464  # bytes of the image that the processor leaves to the kernel
 SOFTWARE = struct.Struct("<IIQI28x")
 HEADER = struct.Struct("<Q56x")
 PKRU = struct.Struct("<I4x")
+MXCSR_AT, ST_AT, XMM_AT = 24, 32, 160  # bytes of the image
+MXCSR, MXCSR_BITS = struct.Struct("<I"), 0xFFFF
+FXSAVE_ALIGNMENT, XSAVE_ALIGNMENT = 16, 64
 MAGIC1, MAGIC2 = 0x46505853, 0x46505845
 PKRU_COMPONENT = 9
 X87, SSE, KEYS = 1 << 0, 1 << 1, 1 << PKRU_COMPONENT
@@ -62,14 +66,30 @@ def regset(task: Task) -> bytes:
     return fxsave[:SOFTWARE_AT] + software + keys
 
 
+def set_fxsave(context: Context, data: bytes) -> None:
+    """Set x87 and SSE from fxsave's image. Errors: EINVAL (a bit of MXCSR that there is not)."""
+    if MXCSR.unpack_from(data, MXCSR_AT)[0] & ~MXCSR_BITS:
+        raise SyscallError(errno.EINVAL)
+    context.set_fpu(data)
+
+
 def set_regset(task: Task, data: bytes) -> None:
     """Set the state from NT_X86_XSTATE's bytes; the machine has keys. Errors: EINVAL."""
     (there,) = HEADER.unpack_from(data, FXSAVE_BYTES)
-    if there & ~(X87 | SSE | KEYS):
+    if there & ~(X87 | SSE | KEYS) or any(data[FXSAVE_BYTES + 8 : PKRU_AT]):
         raise SyscallError(errno.EINVAL)
-    if there & (X87 | SSE):
-        task.cpu.set_fpu(data[:FXSAVE_BYTES])
+    set_fxsave(task.cpu, _of_components(data, there))
     task.mm.pkru = PKRU.unpack_from(data, PKRU_AT)[0] if there & KEYS else 0
+
+
+def _of_components(fxsave: bytes, there: int) -> bytes:
+    """Return an image in which each component is in its first state that is not there."""
+    x87 = fxsave if there & X87 else START_FXSAVE
+    sse = fxsave if there & SSE else START_FXSAVE
+    mxcsr = fxsave if there & (X87 | SSE) else START_FXSAVE
+    return b"".join((
+        x87[:MXCSR_AT], mxcsr[MXCSR_AT:ST_AT], x87[ST_AT:XMM_AT], sse[XMM_AT:FXSAVE_BYTES],
+    ))  # fmt: skip
 
 
 def begin_handler(task: Task) -> None:
@@ -80,20 +100,36 @@ def begin_handler(task: Task) -> None:
 
 
 def restore(task: Task, at: int) -> None:
-    """Set the state from a frame's image at an address; 0: the first state. Errors: EFAULT."""
+    """Set the state from a frame's image at an address; 0: the first state.
+
+    Errors: EFAULT (it cannot be read, or the processor would refuse it).
+    """
+    has_keys = task.kernel.has_cpu("pku")
+    if at % (XSAVE_ALIGNMENT if has_keys else FXSAVE_ALIGNMENT):
+        raise SyscallError(errno.EFAULT)
     fxsave = task.mm.copy_in(at, FXSAVE_BYTES) if at else START_FXSAVE
-    pkru = _saved_pkru(task, at, fxsave) if task.kernel.has_cpu("pku") else None
-    task.cpu.set_fpu(fxsave)
+    there, pkru = _saved_keys(task, at, fxsave) if has_keys else (X87 | SSE, None)
+    try:
+        set_fxsave(task.cpu, _of_components(fxsave, there))
+    except SyscallError:
+        raise SyscallError(errno.EFAULT) from None
     if pkru is not None:
         task.mm.pkru = pkru
 
 
-def _saved_pkru(task: Task, at: int, fxsave: bytes) -> int:
-    """Return what the frame says of PKRU: 0, its first state, where it says nothing."""
+def _saved_keys(task: Task, at: int, fxsave: bytes) -> tuple[int, int]:
+    """Return which components the frame has, and PKRU: 0, its first state, if it has none.
+
+    Errors: EFAULT: it says that there are others.
+    """
     magic, size, components, nbytes = SOFTWARE.unpack_from(fxsave, SOFTWARE_AT)
     if not at or magic != MAGIC1 or nbytes > size or not components & KEYS:
-        return 0
+        return X87 | SSE, 0
     tail = task.mm.copy_in(at + FXSAVE_BYTES, XSTATE_BYTES + 4 - FXSAVE_BYTES)
     (there,) = HEADER.unpack_from(tail)
     pkru, last = struct.unpack_from("<I4xI", tail, HEADER.size)
-    return int(pkru) if last == MAGIC2 and there & KEYS else 0
+    if last != MAGIC2:
+        return X87 | SSE, 0
+    if there & ~(X87 | SSE | KEYS):
+        raise SyscallError(errno.EFAULT)
+    return there & components, int(pkru) if there & KEYS else 0

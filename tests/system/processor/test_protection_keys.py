@@ -5,10 +5,12 @@ The output expected here is that of a processor with keys; where the host has th
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.host import FEATURES
-from tests.system.conftest import Compile, Machine, on_host
+from tests.system.conftest import Compile, Machine, on_host, same_as_host
 
 DENIED = "code 4 pkey 1 error {:#x} frame 1"
 LOAD, STORE, ABSENT = (DENIED.format(error) for error in (0x25, 0x27, 0x4))
@@ -53,6 +55,70 @@ def test_the_host_s_keys_say_the_same(compile_c: Compile) -> None:
 
 def test_without_keys_the_calls_say_so(compile_c: Compile, machine: Machine) -> None:
     assert machine.run(compile_c("keys")).out == b"no keys: -22 then -28 free -22\n"
+
+
+# Which accesses of the kernel obey a key: nothing is denied, every access is, stores are.
+ACCESSES = """\
+-- open
+calls 8 8 8 0 8
+mem 8 8
+process_vm, the other side 8 8
+process_vm, this side 8 8
+ring reads: 1=8
+ring writes: 1=8
+registered buffer 0
+words -11 -11 0 0 0 0
+tracer 0 0
+list released
+lock released
+handled 1, rights as before
+locked: shared, private, advised 0 0 0
+-- no access
+calls -14 -14 -14 -14 -14
+mem 8 8
+process_vm, the other side 8 8
+process_vm, this side -14 -14
+ring reads: 1=-14
+ring writes: 1=-14
+registered buffer -14
+words -14 -14 0 -14 -14 -14
+tracer 0 0
+list kept
+lock kept
+handled 2, rights as before
+locked: shared, private, advised -12 -12 -22
+-- no stores
+calls -14 8 -14 -14 8
+mem 8 8
+process_vm, the other side 8 8
+process_vm, this side -14 8
+ring reads: 1=-14
+ring writes: 1=8
+registered buffer -14
+words -11 -11 0 0 -14 -14
+tracer 0 0
+list released
+lock kept
+handled 3, rights as before
+locked: shared, private, advised 0 -12 -22
+"""
+
+
+@pytest.mark.boot(cpu="pku")
+def test_accesses_of_the_kernel_obey_keys_unless_they_go_past_protection(
+    compile_c: Compile, machine: Machine, tmp_path: Path
+) -> None:
+    program = compile_c("keyaccess", "glibc")
+    assert machine.run(program, "/tmp").out.decode() == ACCESSES
+    if "pku" in FEATURES:
+        assert on_host(program, str(tmp_path)).out.decode() == ACCESSES
+
+
+@pytest.mark.boot(cpu="pku")
+def test_the_extended_state_is_read_and_set_as_on_the_host(
+    compile_c: Compile, machine: Machine
+) -> None:
+    same_as_host(machine, compile_c("xregsets", "glibc"))
 
 
 WRONG = r"""
