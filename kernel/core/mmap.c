@@ -797,8 +797,34 @@ static struct vma *moved_vma(struct mremap *r, uint64_t at)
 	return copy;
 }
 
-/* MREMAP_DONTUNMAP: the area stays, not merged, and so do its tables, as on Linux. */
-static void keep_old(struct mremap *r)
+/* An address has the rest of its table below it to itself. */
+static bool is_first_in_table(mm *mm, uint64_t addr)
+{
+	return !vma_find_intersection(mm, addr & -PMD_SIZE, addr);
+}
+
+/*
+ * Where both places lie alike in their tables Linux moves these, not what they hold: all
+ * that the move covers, and the first one if nothing else is in it.
+ */
+static void drop_moved_tables(struct mremap *r, uint64_t at)
+{
+	mm *mm = r->mm;
+	uint64_t addr = r->addr, end = r->addr + r->old_len;
+	bool by_page = r->vma->uffd && !(r->vma->uffd->features & UFFD_FEATURE_EVENT_REMAP);
+	if (by_page || (addr ^ at) & (PMD_SIZE - 1))
+		return;
+	if (!is_first_in_table(mm, addr) || !is_first_in_table(mm, at))
+		addr += PMD_SIZE - 1;
+	for (addr &= -PMD_SIZE; addr + PMD_SIZE <= end; addr += PMD_SIZE) {
+		const pte_t *entry = pmd_walk(mm, addr);
+		if (entry && *entry && !(*entry & PTE_HUGE))
+			pt_drop(mm, addr);
+	}
+}
+
+/* MREMAP_DONTUNMAP: the area stays, not merged, and so do tables that the move has emptied. */
+static void keep_old(struct mremap *r, uint64_t at)
 {
 	struct vma *vma = vma_find(r->mm, r->addr);
 	bool whole = vma->start == r->addr && vma->end == r->addr + r->old_len;
@@ -806,6 +832,7 @@ static void keep_old(struct mremap *r)
 		vma_set_flags(vma, vma->flags & ~(uint64_t)(VM_LOCKED | VM_LOCKONFAULT));
 	if (whole) /* its pages have all gone */
 		vma_set_anon(vma, NULL);
+	drop_moved_tables(r, at);
 }
 
 /*
@@ -901,7 +928,7 @@ static int64_t move_vma(struct mremap *r, uint64_t at)
 	if (copy->uffd == vma_find(mm, r->addr)->uffd)
 		vma_merge(copy);
 	if (r->flags & MREMAP_DONTUNMAP)
-		keep_old(r);
+		keep_old(r, at);
 	else if (r->old_len)
 		mm_unmap(mm, r->addr, r->addr + r->old_len); /* its split was taken before */
 	/* While both were there, that was no size the process ever had. */
