@@ -1,25 +1,30 @@
 """So many branches, or turns of workers, at once, each for so long by the host's clock.
 
-Owns which of them run: none is left behind, however it ends.
+Owns which of them run: none is left behind, however it ends. What else runs on the host does not
+decide how one ends: who could have run, and has not had the processor for so long, may go on.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from selectors import EVENT_READ, PollSelector
 from time import monotonic
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from pkern.kernel.branch import BranchEnded
 
 T = TypeVar("T")
 FOR_EVER = float("inf")
+READY = ("R", "D")  # states of proc_pid_stat(5): it has or awaits the processor, or the disk
 
 
 class Running(Protocol):
-    """What is waited for and can be ended: a Branch, or a worker's turn."""
+    """What is waited for and can be ended: a Branch, or a worker's turn. pid: its process."""
 
+    @property
+    def pid(self) -> int: ...
     def fileno(self) -> int: ...
     def read(self) -> bool: ...
     def result(self) -> Any: ...
@@ -31,6 +36,14 @@ Start = Callable[[T], Running]
 
 class WallTimeIsUp(Exception):
     """A branch took longer than it may by the host's clock."""
+
+
+class _Run(NamedTuple):
+    """A branch, when its time is up, and the processor's seconds that its process had before."""
+
+    branch: Running
+    end: float
+    had: float
 
 
 def processors() -> int:
@@ -61,44 +74,66 @@ def run_all(
 
 
 class Pool:
-    """The branches that run. seconds: of the host's clock that each may take, None: for ever."""
+    """The branches that run. seconds: of the host's clock that each may take, None: for ever.
+
+    On a busy host one may take longer, but no more of the processor.
+    """
 
     def __init__(self, seconds: float | None) -> None:
         self._seconds = FOR_EVER if seconds is None else seconds
         # Not epoll: branches inherit its entries, and would keep those that are closed here.
         self._selector = PollSelector()
-        self.running: dict[int, tuple[Running, float]] = {}  # in the order of their ends of time
+        self.running: dict[int, _Run] = {}
 
     def add(self, number: int, branch: Running) -> None:
         """Take one that has been started."""
-        self.running[number] = branch, monotonic() + self._seconds
+        self.running[number] = _Run(branch, monotonic() + self._seconds, _process(branch.pid)[1])
         self._selector.register(branch, EVENT_READ, number)
 
     def wait(self) -> Iterator[tuple[int, object]]:
         """Give those that end next, one at least unless a signal or a part of a result came."""
-        _, first_end = next(iter(self.running.values()))
+        first_end = min(run.end for run in self.running.values())
         left = None if first_end == FOR_EVER else max(0.0, first_end - monotonic())
         ready = [key.data for key, _ in self._selector.select(left)]
-        yield from [self._end(number) for number in ready if self.running[number][0].read()]
+        yield from [self._end(number) for number in ready if self.running[number].branch.read()]
         now = monotonic()
-        overdue = [number for number, (_, end) in self.running.items() if end <= now]
-        for number in overdue:
-            self._forget(number)[0].kill()
+        for number, run in list(self.running.items()):
+            if run.end > now:
+                continue
+            if lacks := self._lacks(run):
+                self.running[number] = run._replace(end=now + lacks)
+                continue
+            self._forget(number).kill()
             yield number, WallTimeIsUp()
+
+    def _lacks(self, run: _Run) -> float:
+        """Return for how many of its seconds it waits for the processor; 0: for something else."""
+        is_ready, had = _process(run.branch.pid)
+        return max(0.0, self._seconds - (had - run.had)) if is_ready else 0.0
 
     def _end(self, number: int) -> tuple[int, object]:
         try:
-            return number, self._forget(number)[0].result()
+            return number, self._forget(number).result()
         except (BranchEnded, Exception) as error:
             return number, error
 
-    def _forget(self, number: int) -> tuple[Running, float]:
-        branch, end = self.running.pop(number)
+    def _forget(self, number: int) -> Running:
+        branch = self.running.pop(number).branch
         self._selector.unregister(branch)
-        return branch, end
+        return branch
 
     def kill(self) -> None:
         """Let none go on."""
-        for branch, _ in self.running.values():
-            branch.kill()
+        for run in self.running.values():
+            run.branch.kill()
         self._selector.close()
+
+
+def _process(pid: int) -> tuple[bool, float]:
+    """Tell whether a process runs or could, and how many seconds of the processor it has had."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    except (FileNotFoundError, ProcessLookupError):  # it has ended
+        return False, 0.0
+    ticks = int(fields[11]) + int(fields[12])
+    return fields[0] in READY, ticks / os.sysconf("SC_CLK_TCK")

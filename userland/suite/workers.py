@@ -118,6 +118,7 @@ class Turn:
         """Send the job. Errors: ConnectionError where the worker has ended."""
         self._workers = workers
         self._worker = worker
+        self.pid = worker.pid
         self._data = bytearray()
         self._outcome: tuple[bool, Any] | None = None
         try:

@@ -16,7 +16,7 @@ from pkern.userland.suite.cases import Case, Kind
 from pkern.userland.suite.matrix import Row, boot
 from pkern.userland.suite.run import Suite, run_suite
 from pkern.userland.suite.work import Files, Outcome, prepare, run_case
-from tests.commands import PKERN, afresh, pkern
+from tests.commands import PKERN, SECONDS, afresh, pkern
 
 COMPILER = ["gcc", "-O1", "-static"]
 pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="no compiler")
@@ -65,7 +65,7 @@ def loops(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_directory(programs, tmp_path):
-    done = suite(programs, "--wall", 60, "-v", "--json", "results.json", folder=tmp_path)
+    done = suite(programs, "--wall", SECONDS, "-v", "--json", "results.json", folder=tmp_path)
     assert done.returncode == 1
     results = json.loads((tmp_path / "results.json").read_text())["results"]
     assert {entry["name"]: entry["verdict"] for entry in results} == {

@@ -59,7 +59,7 @@ def pkern(*words: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
 def swept(program: Path, *options: str) -> dict[str, dict[str, object]]:
     """Return what a sweep found, by what it means and how it ended."""
     # A host that is busy may let a copy wait for longer than a sweep does by itself.
-    words = ["sweep", "--wall", "120", *options, "--json", "ends.json", "./program"]
+    words = ["sweep", "--wall", str(commands.SECONDS), *options, "--json", "ends.json", "./program"]
     done = pkern(*words, folder=program.parent)
     assert done.stderr == ""
     page = json.loads((program.parent / "ends.json").read_text())

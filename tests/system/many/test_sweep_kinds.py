@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import pkern
+from tests.commands import SECONDS
 from tests.commands import pkern as command
 
 pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="no compiler")
@@ -232,7 +233,7 @@ def test_what_the_execve_allocates_fails_where_that_is_asked_for(tmp_path: Path)
 def test_objects_that_tasks_share(what: list[str], reported: set[str], tmp_path: Path) -> None:
     """Whatever fails is told: the program does not crash, hang or go on as if all were well."""
     program = build(tmp_path, OBJECTS)
-    done = command("sweep", "--wall", "120", "--uid", "0", *what, program)
+    done = command("sweep", "--wall", str(SECONDS), "--uid", "0", *what, program)
     assert done.stdout.startswith("without a failure: status 0: 1\n"), done.stderr
     assert done.stderr == ""
     assert set(re.findall(r"reports: status 3: (\w+)", done.stdout)) == reported

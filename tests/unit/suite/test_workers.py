@@ -12,9 +12,11 @@ import pytest
 from pkern import BranchEnded
 from pkern.userland.explore.run import _Budget
 from pkern.userland.explore.strategies import Priorities
+from pkern.userland.suite import pool
 from pkern.userland.suite import workers as owner
 from pkern.userland.suite.pool import WallTimeIsUp, run_all
 from pkern.userland.suite.workers import Workers
+from tests.commands import SECONDS
 
 BIG = 3 << 20  # bytes: more than a socket holds
 
@@ -27,11 +29,19 @@ def do(job):
         "raise": lambda: [].pop(),
         "die": lambda: os.kill(os.getpid(), signal.SIGKILL),
         "leave": lambda: os._exit(3),
-        "sleep": lambda: time.sleep(60),
+        "sleep": lambda: time.sleep(SECONDS),
         "big": lambda: bytes(BIG),
         "unpicklable": lambda: lambda: None,
         "length": lambda: len(rest[0]),
+        "spin": lambda: spin(*rest),
     }[what]()
+
+
+def spin(seconds):
+    """Take so many seconds of the processor."""
+    until = time.process_time() + seconds
+    while time.process_time() < until:
+        pass
 
 
 @pytest.fixture
@@ -108,11 +118,27 @@ def test_a_process_ends_after_so_many_jobs(workers, monkeypatch):
 
 
 def test_a_job_that_takes_too_long_by_the_hosts_clock(workers):
-    jobs = [("pid",), ("sleep",), ("pid",)]
-    ended = dict(run_all(jobs, workers.start, at_once=1, seconds=0.5))
+    """One that does not is given as long as a busy host may take."""
+
+    def ends(seconds, *jobs):
+        ended = run_all([(job,) for job in jobs], workers.start, at_once=1, seconds=seconds)
+        return [result for _, result in sorted(ended)]
+
+    (first,) = ends(SECONDS, "pid")
+    assert [type(result) for result in ends(0.2, "sleep", "sleep")] == [WallTimeIsUp] * 2
+    (last,) = ends(SECONDS, "pid")
+    assert isinstance(last, int)
+    assert last != first
+
+
+def test_who_waits_for_the_processor_gets_its_time(workers, monkeypatch):
+    """On a host where a hundred seconds go by while a process runs for one."""
+    monkeypatch.setattr(pool, "monotonic", lambda: 100 * time.monotonic())
+    jobs = [("spin", 0.05), ("spin", float("inf")), ("sleep",)]
+    ended = dict(run_all(jobs, workers.start, at_once=1, seconds=0.3))
+    assert ended[0] is None
     assert isinstance(ended[1], WallTimeIsUp)
-    assert isinstance(ended[0], int)
-    assert ended[2] != ended[0]
+    assert isinstance(ended[2], WallTimeIsUp)
 
 
 def test_jobs_are_asked_for_when_they_can_be_started(workers):
