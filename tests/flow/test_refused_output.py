@@ -25,7 +25,7 @@ def command(*arguments: object) -> list[str]:
 
 def pkern(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
     """Run pkern as a user does, and return the finished process."""
-    given = {"capture_output": True, "text": True, "timeout": 120, "check": False} | options
+    given = {"capture_output": True, "text": True, "timeout": SECONDS, "check": False} | options
     return subprocess.run(command(*arguments), **given)
 
 

@@ -259,7 +259,7 @@ def test_who_waits_for_input_is_shown_asleep(directory: Path, compile_c: Compile
     program = compile_c("#include <stdio.h>\nint main(void) { return getchar() == EOF; }\n")
     with machine(directory, "run", "--mount", directory, program) as run:
         stat = task_of(directory, "program") / "stat"
-        assert stat.read_text().split(") ")[1].startswith("S ")
+        wait_until(lambda: stat.read_text().split(") ")[1].startswith("S "))
         run.communicate("x", timeout=SECONDS)
         assert run.returncode == 0
 

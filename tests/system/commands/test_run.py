@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import pkern
+from tests.commands import SECONDS
 
 TELLER = """\
 #include <signal.h>
@@ -142,7 +143,7 @@ def test_the_host_s_time_ends_a_run(compile_c: Compile) -> None:
         with pkern.Kernel() as kernel:
             done = pkern.run(program, "/made", "for ever", wall=0.5, uid=0, kernel=kernel)
             assert (done.status, done.signal) == (124, pkern.Signal.SIGKILL)
-            assert pkern.run(program, "/made", wall=100.0, uid=0, kernel=kernel).status == 0
+            assert pkern.run(program, "/made", wall=SECONDS, uid=0, kernel=kernel).status == 0
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
