@@ -364,6 +364,20 @@ def test_what_is_not_found_or_no_file(tmp_path):
 
 
 @needs_busybox
+@pytest.mark.parametrize("name", ["./script", "script", "{}/script"])
+def test_a_file_of_the_host_that_a_root_does_not_show_is_named(tmp_path, name):
+    script = tmp_path / "script"
+    script.write_text("#!/bin/busybox sh\necho here\n")
+    script.chmod(0o755)
+    done = pkern("run", "--root", "/", name.format(tmp_path), cwd=tmp_path)
+    path = f"--bind {tmp_path} shows it the host's {script}"
+    assert done.returncode == 127
+    assert done.stderr.endswith(f"No such file or directory on the machine; {path}\n")
+    done = pkern("run", "--root", "/", "--bind", tmp_path, "--uid", os.getuid(), script)
+    assert (done.returncode, done.stdout) == (0, "here\n")
+
+
+@needs_busybox
 def test_the_end_names_the_program_that_died(tmp_path):
     other = Path(shutil.copy(BUSYBOX, tmp_path / "busybox"))
     script = f"exec {other} sh -c 'kill -SEGV $$'"

@@ -127,9 +127,7 @@ def _why_not(kernel: Kernel, path: str, error: SyscallError) -> Ending:
     try:
         inode = kernel.vfs.resolve(kernel_task(kernel), path)
     except SyscallError:
-        if path.startswith("/tmp/") and Path(path).exists():
-            why = f"{why} (the machine's /tmp is its own; --bind shows a directory of the host)"
-        return Ending(NOT_FOUND, f"cannot execute '{path}': {why}")
+        return Ending(NOT_FOUND, f"cannot execute '{path}': {why}{_what_shows(path)}")
     if error.errno == errno.ENOENT:
         why = _what_lacks(bytes(inode.read(0, HEAD_BYTES)))
         return Ending(NOT_FOUND, f"cannot execute '{path}': {why}")
@@ -138,6 +136,14 @@ def _why_not(kernel: Kernel, path: str, error: SyscallError) -> Ending:
     elif inode.kind == "file" and error.errno != errno.EACCES:
         why = elf.complaint(inode.read(0, HEAD_BYTES), inode.size) or why
     return Ending(NOT_EXECUTABLE, f"cannot execute '{path}': {why}")
+
+
+def _what_shows(path: str) -> str:
+    """Return what brings a file of the host to a machine that has none of this name, if one is."""
+    if not os.path.isfile(path):
+        return ""
+    file = os.path.abspath(path)
+    return f" on the machine; --bind {os.path.dirname(file)} shows it the host's {file}"
 
 
 def _what_lacks(head: bytes) -> str:
