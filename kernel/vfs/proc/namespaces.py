@@ -206,6 +206,8 @@ def need_power(of: Task, writer: Task) -> None:
 
 def timens_offsets(of: Task) -> str:
     """How far the clocks of a task's children are ahead: seconds and nanoseconds."""
+    if not of.alive:
+        return ""
     offsets = of.nsproxy.time_for_children.offsets
     rows = ((name, *divmod(offsets[clock], SECOND)) for name, clock in CLOCKS.items())
     return "".join(f"{name:<10} {seconds:10d} {rest:9d}\n" for name, seconds, rest in rows)

@@ -5,10 +5,12 @@ Addresses of kernel objects are not shown: %pK of a reader without rights.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pkern.kernel.clock import SECOND
+from pkern.kernel.errors import SyscallError
 from pkern.kernel.late import load
 from pkern.kernel.vfs.proc.inode import PolledText, ProcDir, Text
 
@@ -274,13 +276,18 @@ FILES: dict[str, Callable[[Net], Text]] = {
 
 
 class NetDir(ProcDir):
-    """/proc/PID/net: the network of a task. Its files are made when looked up."""
+    """/proc/PID/net: the network of a task. Its files are made when looked up.
+
+    Of a task that has ended it has none (ENOENT), and cannot be listed (EINVAL).
+    """
 
     def __init__(self, kernel: Machine, of_task: Task) -> None:
         super().__init__(kernel, 0o555)
         self._of_task = of_task
 
     def lookup(self, name: str, task: Caller) -> Inode:
+        if not self._of_task.alive:
+            raise SyscallError(errno.ENOENT, name)
         if name in FILES and name not in self.entries:
             text = FILES[name]
             self.entries[name] = PolledText(
@@ -289,4 +296,6 @@ class NetDir(ProcDir):
         return super().lookup(name, task)
 
     def names(self, task: Caller) -> list[str]:
+        if not self._of_task.alive:
+            raise SyscallError(errno.EINVAL)
         return list(FILES)

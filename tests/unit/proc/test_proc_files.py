@@ -37,7 +37,7 @@ FILES = (
     "personality", "sched", "schedstat", "smaps", "smaps_rollup", "stat", "statm", "status",
     "syscall", "timerslack_ns", "wchan",
 )  # fmt: skip
-DIRECTORIES, LINKS = ("fd", "fdinfo", "task"), ("cwd", "root", "fd/0")
+DIRECTORIES, LINKS = ("fd", "fdinfo", "net", "task"), ("cwd", "root", "fd/0")
 
 
 @pytest.fixture
@@ -326,6 +326,7 @@ def test_a_task_that_is_gone_reads_as_esrch(machine: Kernel) -> None:
     assert told[1] == b"State:\tZ (zombie)"  # a zombie has no umask any more
     assert b"FDSize:\t0" in told
     assert show(sys, f"/proc/{child.pid}/maps") == b""
+    assert show(sys, f"/proc/{child.pid}/timens_offsets") == b""
     assert show(sys, f"/proc/{child.pid}/statm") == b"0 0 0 0 0 0 0\n"
     sys.wait4(child.pid, 0)
     sys.lseek(fd, 0, sys.SEEK_SET)
