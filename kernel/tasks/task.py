@@ -29,6 +29,7 @@ from pkern.kernel.vfs.file import FdTable, File
 from pkern.kernel.vfs.fs_struct import NOWHERE, FsStruct
 from pkern.kernel.vfs.inode import MAY_READ, Inode
 from pkern.kernel.vfs.readiness import wake
+from pkern.kernel.wait import Restart
 
 if TYPE_CHECKING:
     from pkern.kernel.cpu.processor import Context
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 
 READ_IMPLIES_EXEC = 0x400000  # of personality(2)
 # The letters of /proc/PID/stat in the words of /proc/PID/status.
-STATES = {"R": "running", "S": "sleeping", "T": "stopped", "Z": "zombie"}
+STATES = {"R": "running", "S": "sleeping", "D": "disk sleep", "T": "stopped", "Z": "zombie"}
 
 
 class Task:
@@ -257,7 +258,7 @@ class Task:
 
     @property
     def state(self) -> str:
-        """The letter of /proc/PID/stat: running, sleeping, stopped or zombie."""
+        """The letter of /proc/PID/stat. D: only what kills it ends its sleep."""
         if not self.alive:
             return "Z"
         if self.thread.stopped:
@@ -266,7 +267,12 @@ class Task:
         waits = (
             scheduler is not None and scheduler.idle.waits_for_host and scheduler.running is self
         )
-        return "S" if waits or self.waiting is not None else "R"
+        if waits:
+            return "S"
+        wait = self.waiting
+        if wait is None:
+            return "R"
+        return "D" if wait.restart is Restart.NEVER else "S"
 
     @property
     def waiting(self) -> WouldBlock | None:

@@ -32,6 +32,7 @@ INFINITY = (1 << 64) - 1
 STATES = {
     "R": "R (running)",
     "S": "S (sleeping)",
+    "D": "D (disk sleep)",
     "T": "T (stopped)",
     "t": "t (tracing stop)",
     "Z": "Z (zombie)",
@@ -275,7 +276,7 @@ def _stat(task: Task, reader: Task, pid_ns: PidNamespace, used: Times) -> str:
         20: len(task.group.threads), 22: started // TICK_NS, 25: task.rlimits["rss"][0],
         31: signals.own.mask() & LOW, 32: signals.blocked & LOW,
         33: ignored & LOW, 34: handled & LOW,
-        35: int(may_look and task.state == "S"), 38: _exit_signal(task),
+        35: int(may_look and task.state in "SD"), 38: _exit_signal(task),
         40: attributes.rt_priority, 41: attributes.policy,
         52: _exit_code(task) if may_look else 0,
     }  # fmt: skip
@@ -394,7 +395,7 @@ def syscall(task: Task) -> str:
     Source: proc_pid_syscall(5).
     """
     reads, call = task.kernel.memory.running() is task, task.unfinished
-    sleeps = task.state == "S" and call is not None
+    sleeps = task.state in "SD" and call is not None
     if task.context is None or not (reads or sleeps):
         return "running\n"
     now = task.cpu.registers()

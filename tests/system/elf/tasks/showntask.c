@@ -2,6 +2,7 @@
  * showntask.c - what /proc/self tells of the task that reads it, where tools show it: the place of
  * the first word on the stack, and bytes and calls of pipes in io. Prints differences and truths.
  */
+#include "asleep.h"
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,5 +73,12 @@ int main(int argc, char **argv)
 	struct io then = io_now();
 	printf("read from a pipe is counted: %d, in calls beside the two of the file: %ld\n",
 	       then.rchar - first.rchar > 1000, then.syscr - first.syscr - 1);
+	fflush(stdout);
+	if (!vfork()) {
+		printf("who waits for its child of vfork: %c\n",
+		       state_of_task(getppid(), getppid()));
+		fflush(stdout);
+		_exit(0);
+	}
 	return 0;
 }
