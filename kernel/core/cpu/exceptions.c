@@ -11,6 +11,9 @@
 
 #define OPCODE_INT 0xcd
 #define OPCODE_MOV_SEGMENT 0x8e
+#define OPCODE_RET 0xc3
+#define OPCODE_GROUP 0xff
+#define CALL 2 /* of that group */
 #define OPCODE_POP_FS 0xa1
 #define OPCODE_POP_GS 0xa9
 #define INT_BYTES 2
@@ -62,6 +65,12 @@ static const struct form stack_users[] = {
 	{ MAP_ONE, 0xc3, ANY },         { MAP_ONE, 0xc8, ANY },     { MAP_ONE, 0xe8, ANY },
 	{ MAP_ONE, 0xff, ONLY(2) },     { MAP_ONE, 0xff, ONLY(6) }, { MAP_0F, 0xa0, ANY },
 	{ MAP_0F, OPCODE_POP_FS, ANY }, { MAP_0F, 0xa8, ANY },      { MAP_0F, OPCODE_POP_GS, ANY },
+};
+
+static const struct form jumps[] = {
+	{ MAP_ONE, 0xc2, ANY },
+	{ MAP_ONE, OPCODE_RET, ANY },
+	{ MAP_ONE, OPCODE_GROUP, ONLY(CALL) | ONLY(4) },
 };
 
 static bool is_push_or_pop(const struct insn *in)
@@ -119,6 +128,46 @@ static bool take_int(processor *p)
 	e->vector = VECTOR_PROTECTION;
 	write_reg(p, REG_RIP, e->rip = start);
 	return true;
+}
+
+/* ---- jumps ---- */
+
+/* Where the jump lies that ends a block; 0: it cannot be read. */
+static uint64_t jump_of(processor *p, uint64_t at, struct insn *in)
+{
+	for (; insn_at(p, at, in); at += in->length)
+		if (IS_AMONG(in, jumps))
+			return at;
+	return 0;
+}
+
+/* By how much a jump has moved the stack. */
+static uint64_t moved_stack(processor *p, uint64_t at, const struct insn *in)
+{
+	uint8_t bytes[2];
+
+	if (in->opcode == OPCODE_GROUP)
+		return (in->modrm >> 3 & 7) == CALL ? -8ul : 0;
+	if (in->opcode == OPCODE_RET)
+		return 8;
+	return read_code(p, at + in->length - 2, bytes, 2) < 2
+		       ? 8
+		       : 8 + (bytes[0] | (uint64_t)bytes[1] << 8);
+}
+
+/* One to what is no address changes nothing: its exception is where it stands. */
+static void take_jump_back(processor *p)
+{
+	struct run_exit *e = &p->exit;
+	struct insn in;
+	uint64_t at = 0;
+
+	if (e->vector == VECTOR_PROTECTION && !is_canonical(e->rip) && p->block_at)
+		at = jump_of(p, p->block_at, &in);
+	if (!at)
+		return;
+	write_reg(p, REG_RSP, read_reg(p, REG_RSP) - moved_stack(p, at, &in));
+	write_reg(p, REG_RIP, e->rip = at);
 }
 
 /* ---- the others ---- */
@@ -181,6 +230,8 @@ void correct_exception(processor *p)
 
 	if (e->reason == RUN_EXCEPTION && take_int(p))
 		return;
+	if (e->reason == RUN_EXCEPTION)
+		take_jump_back(p);
 	if (!insn_at(p, e->rip, &in))
 		return;
 	correct(p, &in);

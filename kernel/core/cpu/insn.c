@@ -46,6 +46,7 @@ static bool is_legacy_prefix(uint8_t byte)
 static void note_prefix(struct insn *in, uint8_t byte)
 {
 	in->word |= byte == 0x66;
+	in->lock |= byte == 0xf0;
 	in->short_address |= byte == 0x67;
 	if (byte == 0xf2 || byte == 0xf3)
 		in->repeat = byte;

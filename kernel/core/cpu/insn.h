@@ -21,6 +21,7 @@ struct insn {
 	uint8_t rm;                        /* the register that modrm names instead of memory */
 	bool vex;                          /* in the newer encoding, of which maps are the same */
 	bool word;                         /* the prefix 0x66 */
+	bool lock;                         /* the prefix 0xf0 */
 	bool short_address;                /* the prefix 0x67 */
 	bool memory;                       /* modrm names memory: base + index * scale + disp */
 	bool after;                        /* the same from the next instruction on */

@@ -3,6 +3,7 @@
  *
  *	aligned   an operand of 16 bytes off its place is a general protection fault
  *	whole     a store of more than 8 bytes that reaches into a page which faults changes nothing
+ *	locked    the prefix lock before what cannot be made in one step is an invalid instruction
  *
  * Where a block holds such an instruction (blocks.c), and its bytes alone do not tell that all is well,
  * a hook is set.
@@ -19,8 +20,9 @@
 
 #define ENOUGH 64
 #define ALIGNED 16
+#define LOCK 0xf0
 
-enum { NOT_LOOKED_AT, WANTS_PLACE, WANTS_WHOLE };
+enum { NOT_LOOKED_AT, WANTS_PLACE, WANTS_WHOLE, IS_INVALID };
 
 struct place {
 	uint64_t address, frame; /* where it was found last */
@@ -84,9 +86,42 @@ static uint64_t stores_in_parts(const struct insn *in)
 	return unaligned ? 16 : 0;
 }
 
+static const rows lockable = { [0] = 0x0303, [1] = 0x0303, [2] = 0x0303,
+			       [3] = 0x0003, [8] = 0x00cb, [0xf] = 0xc0c0 };
+static const rows lockable_0f = { [0xa] = 0x0800, [0xb] = 0x0c0b, [0xc] = 0x0083 };
+
+/* One bit for each register of modrm that names one of a group's instructions which may have the prefix. */
+static unsigned lockable_of_group(const struct insn *in)
+{
+	static const struct {
+		uint8_t map, opcode, mask, regs;
+	} groups[] = {
+		{ MAP_ONE, 0x80, 0xfc, 0x7f }, /* all but cmp */
+		{ MAP_ONE, 0xf6, 0xfe, 0x0c }, /* not, neg */
+		{ MAP_ONE, 0xfe, 0xfe, 0x03 }, /* inc, dec */
+		{ MAP_0F, 0xba, 0xff, 0xe0 },  /* bts, btr, btc */
+		{ MAP_0F, 0xc7, 0xff, 0x02 },  /* cmpxchg16b */
+	};
+
+	for (size_t i = 0; i < sizeof(groups) / sizeof(*groups); i++)
+		if (in->map == groups[i].map && (in->opcode & groups[i].mask) == groups[i].opcode)
+			return groups[i].regs;
+	return 0xff;
+}
+
+static bool takes_lock(const struct insn *in)
+{
+	const uint16_t *opcodes = in->map == MAP_ONE ? lockable : lockable_0f;
+
+	return in->memory && !in->vex && in->map <= MAP_0F && holds(opcodes, in->opcode) &&
+	       lockable_of_group(in) >> (in->modrm >> 3 & 7) & 1;
+}
+
 static int what_it_wants(const struct insn *in, uint64_t *nbytes)
 {
 	*nbytes = ALIGNED;
+	if (in->lock && !takes_lock(in))
+		return IS_INVALID;
 	if (!in->memory || in->vex)
 		return NOT_LOOKED_AT;
 	if (is_aligned(in))
@@ -98,6 +133,8 @@ static int what_it_wants(const struct insn *in, uint64_t *nbytes)
 /* Can bytes be the opcode of one that wants something? */
 bool operand_may_want(uint8_t byte, uint8_t next)
 {
+	if (byte == LOCK)
+		return true;
 	if (byte != 0x0f)
 		return (byte & 0xfb) == 0xd9 && (next >> 3 & 7) == 6; /* 0xd9, 0xdd */
 	return holds(either, next) || holds(plain, next) || holds(with_66, next) ||
@@ -107,8 +144,9 @@ bool operand_may_want(uint8_t byte, uint8_t next)
 
 static bool is_well(int wants, uint64_t at, uint64_t nbytes)
 {
-	return wants == WANTS_PLACE ? !(at % ALIGNED)
-				    : (at & PAGE_MASK) == ((at + nbytes - 1) & PAGE_MASK);
+	if (wants == WANTS_PLACE)
+		return !(at % ALIGNED);
+	return wants == WANTS_WHOLE && (at & PAGE_MASK) == ((at + nbytes - 1) & PAGE_MASK);
 }
 
 /* ---- where its operand lies ---- */
@@ -225,8 +263,8 @@ static void operand_hook(engine *uc, uint64_t address, uint32_t size, void *arg)
 	uint64_t at = operand_at(p, &in, address);
 	if (is_well(wants, at, nbytes))
 		note_well(p, place_at(&p->places, address));
-	else if (wants == WANTS_PLACE)
-		raise_exception(p, VECTOR_PROTECTION);
+	else if (wants != WANTS_WHOLE)
+		raise_exception(p, wants == IS_INVALID ? VECTOR_INVALID : VECTOR_PROTECTION);
 	else
 		reach_second(p, at + nbytes - 1, nbytes);
 }

@@ -146,7 +146,8 @@ struct processor {
 	uint64_t blocks_held; /* blocks_left, while holding */
 	bool holding;
 	uint64_t blocks_left, blocks_counted; /* of the slice; those not on the clock yet */
-	uint64_t steps_left;                  /* of the slice, while stepping: instructions */
+	uint64_t block_at;   /* the last that has begun since the engine was entered; 0: none */
+	uint64_t steps_left; /* of the slice, while stepping: instructions */
 	bool stepping;
 	bool watching;               /* only what touches shared pages counts */
 	bool touched;                /* the instruction before has, or the slice is to end */

@@ -512,7 +512,8 @@ static void block_hook(engine *uc, uint64_t address, uint32_t size, void *arg)
 {
 	processor *p = arg;
 
-	(void)uc, (void)address, (void)size;
+	(void)uc, (void)size;
+	p->block_at = address;
 	if (p->blocks_left)
 		p->blocks_left--;
 	else
@@ -607,6 +608,7 @@ int run_engine(processor *p, uint64_t rip)
 	p->counters.entries++;
 	if (p->counted)
 		hold_blocks(p);
+	p->block_at = 0;
 	int error = p->lib.call.start(p->uc, rip, 0, 0, 0);
 	release_blocks(p);
 	return error;

@@ -30,6 +30,9 @@ static char stack[1 << 16];
 	{ "mov $" #number ", " #segment, BYTES(SELECTOR(number), 0x8e, segment) }
 #define LOOK(name, number, ...) \
 	{ name " " #number, BYTES(SELECTOR(number), 0x31, 0xc0, __VA_ARGS__) }
+#define LOCKED(name, ...) { "lock " name, BYTES(0xf0, __VA_ARGS__) }
+#define JUMP(name, ...) \
+	{ name " to no address", BYTES(0x48, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0x80, __VA_ARGS__) }
 
 static const struct encoding {
 	const char *name;
@@ -125,6 +128,50 @@ static const struct encoding {
 	{ "mov 0(%rbp), %al", BYTES(0x48, 0xbd, 0, 0, 0, 0, 0, 0, 0, 0x80, 0x8a, 0x45, 0) },
 	{ "push %rax", BYTES(0x48, 0xbc, 0, 0, 0, 0, 0, 0, 0, 0x80, 0x50) },
 	{ "pushf", BYTES(0x48, 0xbc, 0, 0, 0, 0, 0, 0, 0, 0x80, 0x9c) },
+	LOCKED("add %eax, (%rdi)", 0x01, 0x07),
+	LOCKED("add %eax, %eax", 0x01, 0xc0),
+	LOCKED("add (%rdi), %eax", 0x03, 0x07),
+	LOCKED("cmp %eax, (%rdi)", 0x39, 0x07),
+	LOCKED("mov %eax, (%rdi)", 0x89, 0x07),
+	LOCKED("lea (%rdi), %eax", 0x8d, 0x07),
+	LOCKED("test %eax, (%rdi)", 0x85, 0x07),
+	LOCKED("xchg %eax, (%rdi)", 0x87, 0x07),
+	LOCKED("cmpl $1, (%rdi)", 0x83, 0x3f, 1),
+	LOCKED("xorl $1, (%rdi)", 0x83, 0x37, 1),
+	LOCKED("shll (%rdi)", 0xd1, 0x27),
+	LOCKED("mull (%rdi)", 0xf7, 0x27),
+	LOCKED("notl (%rdi)", 0xf7, 0x17),
+	LOCKED("incl (%rdi)", 0xff, 0x07),
+	LOCKED("push (%rdi)", 0xff, 0x37),
+	LOCKED("push %rax", 0x50),
+	LOCKED("ret", RET),
+	LOCKED("jmp", 0xeb, 0),
+	LOCKED("call", 0xe8, 0, 0, 0, 0),
+	LOCKED("jmp *%rax", 0xff, 0xe0),
+	LOCKED("int3", 0xcc),
+	LOCKED("int $0x80", 0xcd, 0x80),
+	LOCKED("syscall", 0x0f, 0x05),
+	LOCKED("hlt", 0xf4),
+	LOCKED("movsb", 0xa4),
+	LOCKED("fld1", 0xd9, 0xe8),
+	LOCKED("cpuid", 0x0f, 0xa2),
+	LOCKED("movaps %xmm0, %xmm0", 0x0f, 0x28, 0xc0),
+	LOCKED("vmovaps %xmm0, %xmm0", 0xc5, 0xf8, 0x28, 0xc0),
+	LOCKED("imul (%rdi), %eax", 0x0f, 0xaf, 0x07),
+	LOCKED("bt %eax, (%rdi)", 0x0f, 0xa3, 0x07),
+	LOCKED("bts %eax, (%rdi)", 0x0f, 0xab, 0x07),
+	LOCKED("btl $1, (%rdi)", 0x0f, 0xba, 0x27, 1),
+	LOCKED("btcl $1, (%rdi)", 0x0f, 0xba, 0x3f, 1),
+	LOCKED("cmpxchg %eax, (%rdi)", 0x0f, 0xb1, 0x07),
+	LOCKED("xadd %eax, %eax", 0x0f, 0xc1, 0xc0),
+	LOCKED("cmpxchg8b (%rdi)", 0x0f, 0xc7, 0x0f),
+	LOCKED("rdrand %eax", 0x0f, 0xc7, 0xf0),
+	JUMP("jmp", 0xff, 0xe0),
+	JUMP("call", 0xff, 0xd0),
+	JUMP("ret", 0x50, RET),
+	JUMP("ret $8", 0x50, 0xc2, 8, 0),
+	JUMP("jmp by memory", 0x50, 0xff, 0x24, 0x24),
+	JUMP("call by memory", 0x50, 0xff, 0x14, 0x24),
 };
 
 static unsigned long call(void *data)
