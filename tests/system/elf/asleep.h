@@ -1,55 +1,74 @@
 /*
- * Who waits for others to sleep, by what /proc says of them: on a busy host no time is long enough.
- *
- * A task that has said it goes to sleep, and only computes before it does, sleeps in that call once
- * its state is S. What has ended will not run either.
+ * What another task has come to, by /proc, instead of a time in which it surely comes to it: on a busy host none is
+ * long enough.  A task that waits in a call is told from one that waits for memory, a page or a lock of the C
+ * library's on its way there by the call's number, and from one that is about to wait, as the number is told
+ * only of a task that has left the processor (proc_pid_syscall(5)).
  */
-#include <dirent.h>
+#pragma once
+#include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
-static inline char state_of_task(pid_t pid, pid_t tid)
+/* The id of a thread that has not been joined: the number of its clock holds it (clock_getcpuclockid(3)). */
+static inline int tid_of(pthread_t thread)
 {
-	char path[64], text[256] = "";
+	clockid_t clock = 0;
 
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", pid, tid);
-	FILE *file = fopen(path, "r");
-	if (!file)
-		return 'X';
-	size_t length = fread(text, 1, sizeof(text) - 1, file);
-	fclose(file);
-	return length ? strrchr(text, ')')[2] : 'X';
+	pthread_getcpuclockid(thread, &clock);
+	return ~(clock >> 3);
 }
 
-/* Tell whether each thread of a process but the caller is in one of these states. */
-static inline int all_in(const char *states, pid_t pid)
+/* Return what a file of a task's in /proc begins with, nothing if there is no such task; it stays until the next. */
+static inline const char *of_task(int tid, const char *file)
 {
+	static _Thread_local char text[256];
 	char path[64];
-	int all = 1;
+	int fd;
+	long size;
 
-	snprintf(path, sizeof(path), "/proc/%d/task", pid);
-	DIR *tasks = opendir(path);
-	for (struct dirent *each; all && tasks && (each = readdir(tasks));) {
-		pid_t tid = atoi(each->d_name);
-		if (tid && tid != syscall(SYS_gettid))
-			all = !!strchr(states, state_of_task(pid, tid));
-	}
-	if (tasks)
-		closedir(tasks);
-	return all;
+	snprintf(path, sizeof path, "/proc/%d/%s", tid, file);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	size = read(fd, text, sizeof text - 1);
+	text[size > 0 ? size : 0] = 0;
+	close(fd);
+	return text;
 }
 
-/* Wait until each thread of a process but the caller is in one of these states. */
-static inline void until_in(const char *states, pid_t pid)
+/* The letter of a task's state: S asleep, D vfork's parent, T stopped, t traced, Z ended; 0 if there is none. */
+static inline char state_of(int tid)
 {
-	while (!all_in(states, pid))
+	const char *name_ends = strrchr(of_task(tid, "stat"), ')');
+
+	return name_ends ? name_ends[2] : 0;
+}
+
+/* Has ended, or is about to: whoever waits for it to sleep is not to wait for ever. */
+static inline int has_ended(char state) { return !state || strchr("ZX", state); }
+
+static inline void until_state(int tid, char state)
+{
+	for (char now; (now = state_of(tid)) != state && !has_ended(now);)
 		usleep(1000);
 }
 
-static inline void until_asleep(pid_t pid) { until_in("SXZ", pid); }
+static inline int sleeps_in(int tid, long number)
+{
+	char *end;
+	const char *text = of_task(tid, "syscall");
 
-/* Wait until all threads but the caller sleep. */
-static inline void until_others_sleep(void) { until_asleep(getpid()); }
+	int made = strtol(text, &end, 10) == number && end != text; /* "running": no call */
+
+	return made && state_of(tid) == 'S';
+}
+
+/* Wait until a task, this user's own, sleeps in the call of that number, or has ended. */
+static inline void until_in(int tid, long number)
+{
+	while (!sleeps_in(tid, number) && !has_ended(state_of(tid)))
+		usleep(1000);
+}

@@ -1,6 +1,7 @@
 // io_uring by its three calls: rings mapped in both ways, what each opcode answers, links, timeouts,
 // cancelling, registered things, errors. Completions are printed by user_data, in that order.
 #define _GNU_SOURCE
+#include "asleep.h"
 #include "../rings.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -182,7 +183,7 @@ static void waiting(struct ring *r)
 	run(r, "poll", 2, 1);
 	pid_t child = fork();
 	if (!child) {
-		usleep(20000);
+		until_state(getppid(), 'S');
 		_exit(write(p[1], "child", 5) != 5);
 	}
 	run(r, "poll, from elsewhere", 0, 1);
@@ -460,7 +461,7 @@ static void interrupted(struct ring *r)
 	sigaction(SIGUSR1, &action, NULL);
 	pid_t child = fork();
 	if (!child) {
-		usleep(30000);
+		until_state(parent, 'S');
 		kill(parent, SIGUSR1);
 		_exit(0);
 	}
@@ -536,7 +537,7 @@ static void elsewhere(struct ring *r)
 	enter(r, 1, 0, 0);
 	pid_t child = fork();
 	if (!child) {
-		usleep(20000);
+		until_state(getppid(), 'S');
 		_exit(write(p[1], "ab", 2) != 2);
 	}
 	printf("an eventfd wakes %ld", (long)read(event, &count, 8));

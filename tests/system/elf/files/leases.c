@@ -2,6 +2,7 @@
  * Leases: who may have one, what breaks it, who hears of it and who waits. Its argument: a directory.
  */
 #define _GNU_SOURCE
+#include "asleep.h"
 #include "../results.h"
 #include <fcntl.h>
 #include <signal.h>
@@ -137,7 +138,7 @@ static void waits(const char *what, const char *path, int held, int then, int wa
 	sigaddset(&set, SIGIO);
 	sigwaitinfo(&set, NULL);
 	printf("%s: %ld %ld", what, kept, has(fd));
-	usleep(20000);
+	until_state(child, 'S');
 	if (held == F_WRLCK && then == F_RDLCK)
 		printf(" %ld", lease(fd, F_WRLCK));
 	if (then != F_UNLCK || way == 'w')
@@ -161,7 +162,7 @@ static void interrupted(const char *path)
 	pid_t child = fork();
 	if (!child) {
 		sigaction(SIGALRM, &act, NULL);
-		ualarm(20000, 0);
+		ualarm(20000, 20000); /* or soon after */
 		_exit(-result(open(path, O_WRONLY)));
 	}
 	waitpid(child, &status, 0);
@@ -169,7 +170,7 @@ static void interrupted(const char *path)
 	child = fork();
 	if (!child)
 		_exit(-result(open(path, O_WRONLY)));
-	usleep(20000);
+	until_state(child, 'S');
 	P("a writer waits", lease(fd, F_RDLCK), lease(fd, F_WRLCK));
 	kill(child, SIGKILL);
 	waitpid(child, &status, 0);

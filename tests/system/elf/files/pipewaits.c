@@ -1,6 +1,7 @@
 // Who waits for a pipe and what wakes them, FIFOs that come and go, signals, a user's limits.
 // Argument: a folder.
 #define _GNU_SOURCE
+#include "asleep.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -28,20 +29,10 @@ static void on_signal(int signo)
 }
 
 static pid_t last; /* child() */
+static long its_call;
 
-/* Until the last child has come as far as it can, however busy the host is: it sleeps, or has ended. */
-static void rest(void)
-{
-	char path[32], text[64], state;
-	do {
-		usleep(30000);
-		snprintf(path, sizeof path, "/proc/%d/stat", last);
-		FILE *f = fopen(path, "r");
-		state = f && fscanf(f, "%*d %63s %c", text, &state) == 2 ? state : 'Z';
-		if (f)
-			fclose(f);
-	} while (state == 'R');
-}
+/* Until the last child has come as far as it can: it sleeps, or has ended. */
+static void rest(void) { until_in(last, its_call); }
 
 static long result(long r) { return r < 0 ? -errno : r; }
 
@@ -68,13 +59,12 @@ static void drop(int *ends)
 enum { WRITE, READ, SPLICE, TEE, SPLICE_OUT };
 static pid_t child(int what, int nbytes)
 {
+	static const long calls[] = { SYS_write, SYS_read, SYS_splice, SYS_tee, SYS_splice };
 	pid_t pid = last = fork();
+	its_call = calls[what];
 	if (pid)
 		return pid;
 	long r = 0;
-	struct itimerval soon = { { 0, 0 }, { 0, 300000 } };
-	if (nbytes < 0)
-		setitimer(ITIMER_REAL, &soon, 0), nbytes = -nbytes;
 	close(p[what == WRITE || what == SPLICE_OUT ? 0 : 1]);
 	if (what == WRITE)
 		r = write(p[1], memset(data, 'w', sizeof data), (size_t)nbytes);
@@ -101,6 +91,12 @@ static void ended(const char *what, pid_t pid)
 	read(fd, text, sizeof text - 1);
 	close(fd);
 	printf("%s: %s\n", what, text);
+}
+
+static void interrupt(pid_t pid)
+{
+	rest();
+	kill(pid, SIGALRM);
 }
 
 static void state(const char *what)
@@ -148,10 +144,12 @@ static void writers(void)
 	drop(p);
 
 	make(p, 8192);
-	pid = child(WRITE, -20000);
+	pid = child(WRITE, 20000);
+	interrupt(pid);
 	ended("interrupted", pid);
 	state("what is there");
-	pid = child(WRITE, -1);
+	pid = child(WRITE, 1);
+	interrupt(pid);
 	ended("interrupted with nothing", pid);
 	pid = child(WRITE, 9000);
 	rest();
@@ -169,7 +167,8 @@ static void readers(void)
 	rest();
 	write(p[1], data, 10);
 	ended("a reader", pid);
-	pid = child(READ, -5);
+	pid = child(READ, 5);
+	interrupt(pid);
 	ended("interrupted reader", pid);
 	make(q, 4096);
 	pid = child(SPLICE, 5000);
@@ -183,7 +182,8 @@ static void readers(void)
 	state("the other is full");
 	read(q[0], data, 3000);
 	ended("splice, later", pid);
-	pid = child(TEE, -10);
+	pid = child(TEE, 10);
+	interrupt(pid);
 	ended("tee", pid);
 	read(q[0], data, 100000);
 	write(p[1], data, 77);
@@ -276,7 +276,7 @@ static void fifos(const char *folder)
 		write(fd, "hello", 5);
 		_exit(0);
 	}
-	rest();
+	until_state(pid, 'S');
 	p[0] = open(path, O_RDONLY);
 	waitpid(pid, 0, 0);
 	printf("met %ld, end %ld\n", result(read(p[0], data, 10)), result(read(p[0], data, 10)));

@@ -2,6 +2,7 @@
 // splices, pipes, attributes, events of an epoll, children; timeouts that go on, and changes of polls,
 // timeouts and what is called off; what a completion says of a socket.
 #define _GNU_SOURCE
+#include "../asleep.h"
 #include "../newrings.h"
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -244,7 +245,7 @@ static void children(struct ring *r)
 	tell(r, "no child", 1, 1);
 	pid_t child = fork();
 	if (!child) {
-		usleep(20000);
+		until_state(getppid(), 'S');
 		_exit(3);
 	}
 	next(r, OP_WAITID, child, NULL, P_PID, (uintptr_t)&info, 2)->file_index = WEXITED;

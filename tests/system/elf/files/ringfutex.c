@@ -1,5 +1,6 @@
 // Futexes by rings: waits that no task sleeps in stand in line with those that one does.
 #define _GNU_SOURCE
+#include "asleep.h"
 #include "../newrings.h"
 #include <pthread.h>
 #include <sys/wait.h>
@@ -170,11 +171,11 @@ static void in_line(struct ring *r)
 	futex(r, OP_FUTEX_WAIT, SIZE_U32 | PRIVATE, words, 7, ~0u, 1);
 	enter(r, 1, 0, 0);
 	pthread_create(thread, NULL, waits, &seven);
-	sleepy();
+	until_in(tid_of(thread[0]), SYS_futex);
 	futex(r, OP_FUTEX_WAIT, SIZE_U32 | PRIVATE, words, 7, ~0u, 2);
 	enter(r, 1, 0, 0);
 	pthread_create(thread + 1, NULL, waits, &seven);
-	sleepy();
+	until_in(tid_of(thread[1]), SYS_futex);
 	for (int i = 0; i < 4; i++) {
 		printf("woken %ld", wake(words, 128, 1));
 		if (i & 1)
@@ -182,7 +183,7 @@ static void in_line(struct ring *r)
 		tell(r, "", 0, 0);
 	}
 	pthread_create(thread, NULL, waits, &seven);
-	sleepy();
+	until_in(tid_of(thread[0]), SYS_futex);
 	futex(r, OP_FUTEX_WAKE, SIZE_U32 | PRIVATE, words, 5, ~0u, 3);
 	tell(r, "a task", 1, 1);
 	pthread_join(thread[0], NULL);

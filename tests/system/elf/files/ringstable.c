@@ -455,8 +455,8 @@ static void lost(struct ring *r)
 			if (wrong[i].op == IORING_OP_SEND)
 				e->addr_len = 10;
 			next(r, IORING_OP_NOP, -1, 0, 0, 0, 3);
-			enter(r, 3, 0, 0);
-			usleep(3000);
+			long submitted = enter(r, 3, 0, 0);
+			enter(r, 0, submitted, IORING_ENTER_GETEVENTS);
 			show(r, wrong[i].what);
 			enter(r, 1, 0, 0);
 			show(r, " more");

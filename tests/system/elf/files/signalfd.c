@@ -1,5 +1,6 @@
 /* Signals that are read from files: what is read, who is ready, whose signals they are. */
 #define _GNU_SOURCE
+#include "asleep.h"
 #include "results.h"
 
 #include <errno.h>
@@ -117,7 +118,7 @@ static void waiting(int fd)
 
 	fcntl(fd, F_SETFL, 0);
 	if (!fork()) {
-		usleep(20000);
+		until_state(me, 'S');
 		kill(me, SIGUSR1);
 		_exit(0);
 	}
@@ -126,7 +127,7 @@ static void waiting(int fd)
 	printf(" signal %u\n", info.ssi_signo);
 	wait(0);
 	if (!fork()) {
-		usleep(20000);
+		until_state(me, 'S');
 		kill(me, SIGUSR1);
 		_exit(0);
 	}
@@ -137,7 +138,7 @@ static void waiting(int fd)
 	printf("add %ld\n", result(epoll_ctl(set, EPOLL_CTL_ADD, fd, &event)));
 	printf("epoll %d\n", epoll_wait(set, &got, 1, 0));
 	if (!fork()) {
-		usleep(20000);
+		until_state(me, 'S');
 		kill(me, SIGUSR1);
 		_exit(0);
 	}

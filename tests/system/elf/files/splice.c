@@ -1,5 +1,6 @@
 /* Bytes through pipes that never pass through the program; who waits, and who is told. */
 #define _GNU_SOURCE
+#include "asleep.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -102,7 +103,7 @@ static void pipes(void)
 	printf("%s|%s\n", text, more);
 	show("the rest", read(two[0], text, sizeof(text)));
 	if (!fork()) {
-		usleep(20000);
+		until_state(getppid(), 'S');
 		(void)!write(one[1], "late", 4);
 		exit(0);
 	}

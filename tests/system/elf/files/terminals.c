@@ -1,5 +1,6 @@
 /* Pseudo-terminals: both sides, the line discipline, settings, packets, sessions and their jobs. */
 #define _GNU_SOURCE
+#include "asleep.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -399,7 +400,7 @@ static void closed_while_waiting(const char *what, int *kept, int *left)
 	pid_t child = fork();
 	if (!child) {
 		close(*kept);
-		usleep(60000);
+		until_in(getppid(), SYS_read);
 		_exit(0);
 	}
 	close(*left);
@@ -668,7 +669,7 @@ static void flushes(void)
 		fcntl(s, F_SETFL, O_NONBLOCK);
 		if (write(s, "out", 3) != 3 || write(m, "in\n", 3) != 3)
 			return;
-		usleep(2000);
+		settle();
 		printf("flush %d of %s: %d", way, which & 1 ? "slave" : "master",
 		       ioctl(which & 1 ? s : m, TCFLSH, way));
 		printf(" master %zd", read(m, text, 50));

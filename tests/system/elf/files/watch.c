@@ -1,5 +1,6 @@
 /* inotify: what each call tells, in which order; watches, limits and odd arguments. */
 #define _GNU_SOURCE
+#include "asleep.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -298,7 +299,7 @@ static void reading(void)
 	printf("%s %o\n", target, st.st_mode);
 	fflush(stdout);
 	if (!fork()) { /* an event ends a read that waits */
-		usleep(20000);
+		until_state(getppid(), 'S');
 		mkdir("d/new", 0755);
 		_exit(0);
 	}

@@ -1,5 +1,6 @@
 /* System V message queues: every call and command, whom a message reaches, who waits for room. */
 #define _GNU_SOURCE
+#include "asleep.h"
 #include "results.h"
 
 #include <errno.h>
@@ -228,25 +229,6 @@ static void rights(void)
 
 static char (*answers)[64]; /* shared: what each waiter got */
 
-static int sleeps(pid_t pid)
-{
-	char name[64], line[256] = { 0 }, *state;
-
-	sprintf(name, "/proc/%d/stat", pid);
-	FILE *file = fopen(name, "r");
-	fgets(line, sizeof line, file);
-	fclose(file);
-	state = strrchr(line, ')');
-	return state && state[2] == 'S';
-}
-
-static pid_t until_asleep(pid_t pid)
-{
-	while (!sleeps(pid))
-		usleep(1000);
-	return pid;
-}
-
 static pid_t receiver(int who, int id, long nbytes, long type, int flags)
 {
 	pid_t pid = fork();
@@ -258,7 +240,8 @@ static pid_t receiver(int who, int id, long nbytes, long type, int flags)
 		sprintf(answers[who], "%d: %ld of %ld %s", who, got, one.type, one.text);
 		_exit(0);
 	}
-	return until_asleep(pid);
+	until_in(pid, SYS_msgrcv);
+	return pid;
 }
 
 static pid_t sender(int who, int id, long nbytes)
@@ -269,7 +252,8 @@ static pid_t sender(int who, int id, long nbytes)
 		sprintf(answers[who], "%d: %ld", who, put_bytes(id, nbytes, 0));
 		_exit(0);
 	}
-	return until_asleep(pid);
+	until_in(pid, SYS_msgsnd);
+	return pid;
 }
 
 static void ended(int children)

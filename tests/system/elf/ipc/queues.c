@@ -1,5 +1,6 @@
 /* POSIX message queues: opening, order, waiting, notification, what poll and the file say. */
 #define _GNU_SOURCE
+#include "asleep.h"
 #include "results.h"
 
 #include <errno.h>
@@ -196,21 +197,6 @@ static void notifying(void)
 	close(fd);
 }
 
-static void until_asleep(pid_t pid)
-{
-	char path[64], line[256], *state;
-
-	do {
-		usleep(1000);
-		sprintf(path, "/proc/%d/stat", pid);
-		FILE *file = fopen(path, "r");
-		memset(line, 0, sizeof line);
-		fgets(line, sizeof line, file);
-		fclose(file);
-		state = strrchr(line, ')');
-	} while (!state || state[2] != 'S');
-}
-
 static void waiting(void)
 {
 	int fd = opened(name, O_RDWR | O_CREAT, 0600, 1, 100);
@@ -226,7 +212,7 @@ static void waiting(void)
 			fflush(stdout);
 			_exit(0);
 		}
-		until_asleep(pids[i]);
+		until_in(pids[i], SYS_mq_timedreceive);
 	}
 	for (int i = 0; i < 2; i++) {
 		put(fd, i ? "second" : "first", 0);
@@ -244,7 +230,7 @@ static void waiting(void)
 			put(fd, i ? "waited, high" : "waited, low", i);
 			_exit(0);
 		}
-		until_asleep(pids[i]);
+		until_in(pids[i], SYS_mq_timedsend);
 	}
 	for (int i = 0; i < 3; i++)
 		get(fd);
@@ -257,11 +243,12 @@ static void waiting(void)
 		sigaction(SIGUSR1, &act, 0);
 		pid_t me = getpid(), pid = fork();
 		if (!pid) {
-			until_asleep(me);
+			until_in(me, SYS_mq_timedreceive);
 			kill(me, SIGUSR1);
-			usleep(20000);
-			if (flags)
+			if (flags) {
+				until_in(me, SYS_mq_timedreceive);
 				put(fd, "after the signal", 0);
+			}
 			_exit(0);
 		}
 		get(fd);

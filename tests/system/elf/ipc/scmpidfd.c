@@ -1,5 +1,6 @@
 // SO_PASSPIDFD: a descriptor of the sender's process comes with what it sent.
 #define _GNU_SOURCE
+#include "asleep.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -121,7 +122,7 @@ static void pairs(int type)
 		send(p[0], "end", 3, 0);
 		pause();
 	}
-	usleep(30000);
+	until_in(child, SYS_pause);
 	receive("a child's, with a file", p[1], 200, 0);
 	kill(child, SIGKILL);
 	waitpid(child, 0, 0);
@@ -199,7 +200,7 @@ static void peers(void)
 		pause();
 	}
 	end = accept(listener, NULL, NULL);
-	usleep(20000);
+	until_in(child, SYS_pause);
 	peer("who came", end, 4);
 	kill(child, SIGKILL);
 	waitid(P_PID, child, NULL, WEXITED | WNOWAIT);

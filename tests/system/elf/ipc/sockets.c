@@ -1,5 +1,6 @@
 /* Pairs of sockets between processes, sockets that look for a name, and counters. */
 #define _GNU_SOURCE
+#include "asleep.h"
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -150,7 +151,7 @@ static void counters(void)
 	show("all", eventfd_read(fd, &value));
 	printf("%lu\n", value);
 	if (!fork()) {
-		usleep(20000);
+		until_in(getppid(), SYS_read);
 		eventfd_write(fd, 9);
 		exit(0);
 	}

@@ -45,7 +45,7 @@ static long set(const char *name, const char *text)
 static void rounds(int nr)
 {
 	long until = number("full_scans") + nr;
-	for (int i = 0; i < 2000 && number("full_scans") < until; i++)
+	for (int i = 0; i < 50000 && number("full_scans") < until; i++)
 		usleep(2000);
 	if (number("full_scans") < until)
 		printf("no scan\n");

@@ -83,7 +83,9 @@ static void futexes(void)
 		woken += futex(word, FUTEX_WAKE, 1, NULL);
 		usleep(100);
 	}
-	usleep(20000);
+	while (!__atomic_load_n(&word[2], __ATOMIC_SEQ_CST))
+		usleep(100);
+	usleep(5000); /* and no other */
 	printf("one woken: %u\n", __atomic_load_n(&word[2], __ATOMIC_SEQ_CST));
 	while (woken < 3)
 		woken += futex(word, FUTEX_WAKE, 10, NULL);

@@ -1,6 +1,7 @@
 // Events: what a forked monitor is told of calls that change the memory it watches, and when.
 // Prints what Linux 6.18 prints; as root or not (then without the event of fork).
 #define _GNU_SOURCE
+#include "asleep.h"
 #include "uffd.h"
 
 #define REMAP_EVENT 0x4
@@ -8,6 +9,7 @@
 #define UNMAP_EVENT 0x40
 
 static int line[2]; // the monitor goes when it is closed
+static pid_t hearer;
 static ul base;
 
 static void tell(const struct uffd_msg *m)
@@ -44,7 +46,7 @@ static pid_t start(int fd, void *memory_at)
 	if (!pid)
 		monitor(fd);
 	close(line[0]);
-	return pid;
+	return hearer = pid;
 }
 
 static void end(pid_t pid, int fd)
@@ -58,7 +60,7 @@ static void end(pid_t pid, int fd)
 static void say(const char *what, long result) // after the monitor has said its part
 {
 	int number = errno;
-	usleep(10000);
+	until_in(hearer, SYS_poll);
 	printf("%s=%s ", what, result == -1 ? strerrorname_np(number) : "ok");
 }
 

@@ -1,6 +1,7 @@
 // Faults that a forked monitor serves, and events: what it is told, what the program sees.
 // Prints what Linux 6.18 prints; as root or not (then of programs' own accesses only).
 #define _GNU_SOURCE
+#include "asleep.h"
 #include "uffd.h"
 
 static int line[2]; // the monitor goes when it is closed
@@ -141,7 +142,7 @@ static void how_it_is_counted(void)
 	char *at = memory(2, MAP_PRIVATE);
 	watch(fd, at, 2, MISSING);
 	pid_t pid = start(fd, at, 0);
-	usleep(20000); // until the monitor sleeps: what it copies of ours is copied
+	until_in(pid, SYS_poll); // by then what the monitor copies of ours is copied
 	for (int i = 0; i < 2; i++) {
 		getrusage(RUSAGE_SELF, &after);
 		getrusage(RUSAGE_SELF, &before);
@@ -166,20 +167,21 @@ static void woken(void)
 	if (!pid) {
 		struct uffd_msg m;
 		struct uffdio_range there = { (ul)at + P, P }, here = { (ul)at, P };
-		usleep(50000);
+		until_state(getppid(), 'S');
 		NUM("read", read(fd, &m, sizeof m));
 		SAY("again", read(fd, &m, sizeof m));
 		SAY("wake elsewhere", ioctl(fd, UFFDIO_WAKE, &there));
 		usleep(20000);
 		SAY("read", read(fd, &m, sizeof m));
 		SAY("wake", ioctl(fd, UFFDIO_WAKE, &here));
-		usleep(50000);
+		until_state(getppid(), 'S');
 		NUM("read", read(fd, &m, sizeof m));
 		SAY("unregister", ioctl(fd, UFFDIO_UNREGISTER, &here));
 		_exit(0);
 	}
-	printf("%d ", at[0]);
+	int byte = at[0];
 	waitpid(pid, NULL, 0);
+	printf("%d ", byte);
 	close(fd);
 	puts("");
 }
@@ -200,9 +202,9 @@ static void interrupted(void)
 	if (!pid) {
 		static char page[P] __attribute__((aligned(4096)));
 		struct uffd_msg m;
-		usleep(50000);
+		until_state(getppid(), 'S');
 		kill(getppid(), SIGUSR1);
-		usleep(50000);
+		until_state(getppid(), 'S');
 		NUM("read", read(fd, &m, sizeof m));
 		memset(page, 7, P);
 		must("copy", copy(fd, at, page, 1, 0));

@@ -1,6 +1,7 @@
 // System calls by int 0x80 from 64-bit code: the i386 table's numbers, registers, structures; what a
 // tracer and a filter see of them.
 #define _GNU_SOURCE
+#include "asleep.h"
 #include "int80.h"
 #include "parts.h"
 #include <linux/audit.h>
@@ -198,13 +199,15 @@ static void interrupted(void)
 	sigaction(SIGUSR1, &action, NULL);
 	pid_t parent = getpid(), child = fork();
 	if (!child) {
-		usleep(30000);
+		// Who is sent a signal or a byte does not sleep any more, until he does so again.
+		until_state(parent, 'S');
 		kill(parent, SIGUSR1);
-		usleep(30000);
+		until_state(parent, 'S');
 		if (write(pipes[1], "x", 1) != 1)
 			_exit(1);
-		usleep(30000);
+		until_state(parent, 'S');
 		kill(parent, SIGSTOP);
+		until_state(parent, 'T');
 		kill(parent, SIGCONT);
 		_exit(0);
 	}
@@ -216,7 +219,7 @@ static void interrupted(void)
 	sigaction(SIGUSR1, &action, NULL);
 	child = fork();
 	if (!child) {
-		usleep(30000);
+		until_state(parent, 'S');
 		kill(parent, SIGUSR1);
 		_exit(0);
 	}

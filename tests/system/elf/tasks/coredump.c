@@ -4,6 +4,7 @@
  * one from being made.  The current directory must be writable; kernel.core_pattern is "core".
  */
 #define _GNU_SOURCE
+#include "asleep.h"
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -318,7 +319,7 @@ static void asleep(long which)
 	if (pipe(ends))
 		perror("pipe");
 	if (!fork()) {
-		usleep(100000);
+		until_in(self, which);
 		kill(self, SIGQUIT);
 		_exit(0);
 	}

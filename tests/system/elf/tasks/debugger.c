@@ -3,6 +3,7 @@
  * processes are shown as names; addresses are the program's own.
  */
 #define _GNU_SOURCE
+#include "asleep.h"
 #include <asm/prctl.h>
 #include <elf.h>
 #include <errno.h>
@@ -586,7 +587,7 @@ static void reads(void)
 
 static void sleeps(void)
 {
-	struct timespec ts = { 2, 0 };
+	struct timespec ts = { 5, 0 }; /* longer than a busy host takes for what comes between */
 	_exit(nanosleep(&ts, NULL) ? 98 : 11);
 }
 
@@ -595,13 +596,13 @@ static void attaches(void)
 	if (pipe(ends))
 		perror("pipe");
 	child = start(reads);
-	usleep(300000);
+	until_in(child, SYS_read);
 	TELL(REQ(PTRACE_ATTACH, child, 0, 0));
 	stop("attached", child);
 	TELL(REQ(PTRACE_ATTACH, child, 0, 0));
 	TELL(REQ(PTRACE_DETACH, child, 0, 0));
 	TELL(REQ(PTRACE_DETACH, child, 0, 0));
-	usleep(300000);
+	until_in(child, SYS_read);
 	TELL(REQ(PTRACE_SEIZE, child, 0, PTRACE_O_TRACESYSGOOD));
 	TELL(REQ(PTRACE_GETREGS, child, 0, &child));
 	TELL(REQ(PTRACE_INTERRUPT, child, 0, 0));
@@ -620,12 +621,12 @@ static void attaches(void)
 		REQ(PTRACE_SYSCALL, child, 0, 0);
 	}
 	child = start(sleeps);
-	usleep(300000);
+	until_in(child, SYS_clock_nanosleep);
 	TELL(REQ(PTRACE_SEIZE, child, 0, 0));
 	TELL(REQ(PTRACE_INTERRUPT, child, 0, 0));
 	stop("asleep", child);
 	TELL(REQ(PTRACE_CONT, child, 0, 0));
-	usleep(300000);
+	until_state(child, 'S');
 	kill(child, SIGSTOP);
 	stop("SIGSTOP", child);
 	TELL(REQ(PTRACE_CONT, child, 0, SIGSTOP));
@@ -696,8 +697,10 @@ static void threaded(void)
 {
 	pthread_t t;
 	pthread_create(&t, NULL, thread, NULL);
+	int tid = tid_of(t);
 	pthread_join(t, NULL);
-	usleep(100000);
+	while (state_of(tid)) /* until the tracer has heard of its end */
+		usleep(1000);
 }
 
 static void threads(void)

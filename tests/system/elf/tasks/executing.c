@@ -3,6 +3,7 @@
  * execve and execveat of memfds, descriptors, links to them and scripts; RLIMIT_NPROC at execve.
  */
 #define _GNU_SOURCE
+#include "asleep.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -207,7 +208,7 @@ static void too_many(void)
 			perror("holder");
 		_exit(0);
 	}
-	usleep(50000);
+	until_in(holder, SYS_read);
 	RUN("the second", become(), again("/proc/self/exe"), allow(1), again("/proc/self/exe"));
 	RUN("with room later", become(), again("/proc/self/exe"), allow(3),
 	    again("/proc/self/exe"));

@@ -1,5 +1,6 @@
 /* Signals between processes and from instructions: the same on the host and in a guest. */
 #define _GNU_SOURCE
+#include "asleep.h"
 #include <errno.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -137,7 +138,7 @@ static void waits(int flags)
 	pipe(answer);
 	heard = answer[1];
 	if (!(pid = fork())) {
-		usleep(20000); /* the parent waits by then; a guest's parent does at once */
+		until_in(parent, SYS_read); /* a guest, whose parent waits at once, has no /proc */
 		kill(parent, SIGUSR1);
 		read(answer[0], &byte, 1);
 		write(fds[1], "b", 1);

@@ -76,7 +76,7 @@ int main(int argc, char **argv)
 	fflush(stdout);
 	if (!vfork()) {
 		printf("who waits for its child of vfork: %c\n",
-		       state_of_task(getppid(), getppid()));
+		       state_of(getppid()));
 		fflush(stdout);
 		_exit(0);
 	}

@@ -1,5 +1,6 @@
 /* Futexes between threads: locks that know their owner, moved sleepers, robust lists, signals. */
 #define _GNU_SOURCE
+#include "asleep.h"
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
@@ -32,11 +33,17 @@ static void start(pthread_t *thread, void *(*function)(void *), void *arg)
 	ready = 0;
 	pthread_create(thread, NULL, function, arg);
 }
-static void settle(void)
+static void until_ready(void)
 {
 	while (!ready)
 		sched_yield();
-	usleep(20000);
+}
+
+/* Until a thread that has begun sleeps on its word. */
+static void settle(pthread_t thread)
+{
+	until_ready();
+	until_in(tid_of(thread), SYS_futex);
 }
 
 /* ---- pthread's own ---- */
@@ -61,7 +68,7 @@ static void *die_holding(void *arg)
 	pthread_mutex_lock(&mutex);
 	ready = 1;
 	if (arg)
-		usleep(20000);
+		until_in(getpid(), SYS_futex);
 	return NULL;
 }
 
@@ -90,8 +97,7 @@ static void mutexes(void)
 		printf(" %d", pthread_mutex_consistent(&mutex));
 		printf(" %d", pthread_mutex_unlock(&mutex));
 		start(&dying, die_holding, "slowly");
-		while (!ready)
-			sched_yield();
+		until_ready();
 		printf(", dead while waited for: %d", pthread_mutex_lock(&mutex) == EOWNERDEAD);
 		pthread_mutex_consistent(&mutex);
 		pthread_mutex_unlock(&mutex);
@@ -172,7 +178,7 @@ static void errors(void)
 	word = 0;
 	leave_now = 0;
 	start(&thread, hold, NULL);
-	settle();
+	until_ready();
 	printf("held: try %ld", futex(&word, FUTEX_TRYLOCK_PI, 0, NULL, NULL, 0));
 	printf(" unlock %ld", futex(&word, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0));
 	printf(" past %ld", futex(&word, FUTEX_LOCK_PI, 0, &past, NULL, 0));
@@ -186,7 +192,7 @@ static void errors(void)
 	printf(" real %ld\n", futex(&word, LOCK_PI2 | FUTEX_CLOCK_REALTIME, 0, &soon, NULL, 0));
 	printf("wake a lock nobody sleeps in %ld\n", futex(&word, FUTEX_WAKE, 1, NULL, NULL, 0));
 	start(&waiter, wait_lock, NULL);
-	settle();
+	settle(waiter);
 	printf("wake a lock %ld, requeue %ld, wait for it",
 	       futex(&word, FUTEX_WAKE, 1, NULL, NULL, 0),
 	       futex(&word, FUTEX_REQUEUE, 0, (void *)1, &other, 0));
@@ -197,16 +203,16 @@ static void errors(void)
 	printf("%s\n%s\nin the end %x\n", said[0], said[1], word);
 	leave_now = 0;
 	start(&thread, take_and_leave, NULL);
-	settle();
+	until_ready();
 	start(&waiter, wait_lock, NULL);
-	settle();
+	settle(waiter);
 	leave_now = 1;
 	pthread_join(thread, NULL);
 	pthread_join(waiter, NULL);
 	printf("%s\na dead owner's waiter has left %x\n", said[1], word);
 	word = 0;
 	start(&waiter, plain_wait, NULL);
-	settle();
+	settle(waiter);
 	printf("lock what is slept on %ld", futex(&word, FUTEX_LOCK_PI, 0, NULL, NULL, 0));
 	printf(" unlock %ld\n", futex(&word, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0));
 	futex(&word, FUTEX_WAKE, 1, NULL, NULL, 0);
@@ -241,7 +247,7 @@ static void deadlocks(void)
 	word = other = 0;
 	futex(&word, FUTEX_LOCK_PI, 0, NULL, NULL, 0);
 	start(&thread, cross, NULL);
-	settle();
+	settle(thread);
 	result = futex(&other, FUTEX_LOCK_PI, 0, NULL, NULL, 0);
 	futex(&word, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0);
 	pthread_join(thread, NULL);
@@ -254,7 +260,7 @@ static void *wait_requeue(void *arg)
 {
 	long result;
 
-	__atomic_add_fetch(&ready, 1, __ATOMIC_SEQ_CST);
+	ready = 1;
 	result = futex(&third, FUTEX_WAIT_REQUEUE_PI, 0, NULL, &other, 0);
 	int owns = (other & 0x3fffffff) == gettid_();
 	sprintf(said[1], "moved: %ld owns %d unlock %ld", result, owns,
@@ -264,7 +270,7 @@ static void *wait_requeue(void *arg)
 
 static void *wait_third(void *arg)
 {
-	__atomic_add_fetch(&ready, 1, __ATOMIC_SEQ_CST);
+	ready = 1;
 	return (void *)futex(&third, FUTEX_WAIT_BITSET_PRIVATE, 0, NULL, NULL, (uint32_t)(long)arg);
 }
 
@@ -276,7 +282,7 @@ static void requeues(void)
 
 	third = other = 0;
 	start(&threads[0], wait_requeue, NULL);
-	settle();
+	settle(threads[0]);
 	printf("requeue_pi: to wake %ld",
 	       futex(&third, FUTEX_CMP_REQUEUE_PI, 2, (void *)1, &other, 0));
 	printf(" itself %ld", futex(&third, FUTEX_CMP_REQUEUE_PI, 1, (void *)1, &third, 0));
@@ -290,7 +296,7 @@ static void requeues(void)
 	printf("%s\n", said[1]);
 	futex(&other, FUTEX_LOCK_PI, 0, NULL, NULL, 0);
 	start(&threads[0], wait_requeue, NULL);
-	settle();
+	settle(threads[0]);
 	printf("moved to a lock that is held: %ld",
 	       futex(&third, FUTEX_CMP_REQUEUE_PI, 1, (void *)1, &other, 0));
 	printf(" waiters %d", other >> 31);
@@ -300,13 +306,10 @@ static void requeues(void)
 	printf("late %ld, the same %ld\n",
 	       futex(&third, FUTEX_WAIT_REQUEUE_PI, 0, &past, &other, 0),
 	       futex(&third, FUTEX_WAIT_REQUEUE_PI, 0, &past, &third, 0));
-	ready = 0;
 	for (long i = 0; i < 4; i++) {
-		pthread_create(&threads[i], NULL, wait_third, (void *)(1L << i));
-		while (ready <= i)
-			sched_yield();
+		start(&threads[i], wait_third, (void *)(1L << i));
+		settle(threads[i]);
 	}
-	usleep(20000);
 	printf("wake by bits %ld", futex(&third, FUTEX_WAKE_BITSET_PRIVATE, 9, NULL, NULL, 4));
 	pthread_join(threads[2], NULL);
 	printf(", move %ld", futex(&third, FUTEX_CMP_REQUEUE_PRIVATE, 1, (void *)1, &other, 0));
@@ -331,6 +334,17 @@ static void *wait_long(void *arg)
 	return (void *)futex(&third, FUTEX_WAIT, 0, with_timeout ? &long_ : NULL, NULL, 0);
 }
 
+/* Until a thread has come back from its handler: it sleeps again, or it has ended. */
+static void interrupt(pthread_t thread)
+{
+	int tid = tid_of(thread);
+
+	pthread_kill(thread, SIGUSR1);
+	while (!handled)
+		sched_yield();
+	until_in(tid, SYS_futex);
+}
+
 static void interruptions(void)
 {
 	struct sigaction action = { .sa_handler = handler };
@@ -343,11 +357,8 @@ static void interruptions(void)
 		sigaction(SIGUSR1, &action, NULL);
 		third = handled = 0;
 		start(&thread, wait_long, NULL);
-		settle();
-		pthread_kill(thread, SIGUSR1);
-		while (!handled)
-			sched_yield();
-		usleep(20000);
+		settle(thread);
+		interrupt(thread);
 		futex(&third, FUTEX_WAKE, 1, NULL, NULL, 0);
 		pthread_join(thread, &result);
 		printf("restart %d timeout %d: %ld\n", i & 1, i >> 1, (long)result);
@@ -366,11 +377,8 @@ static void undisturbed(void)
 	word = handled = 0;
 	futex(&word, FUTEX_LOCK_PI, 0, NULL, NULL, 0);
 	start(&thread, wait_lock, NULL);
-	settle();
-	pthread_kill(thread, SIGUSR1);
-	while (!handled)
-		sched_yield();
-	usleep(10000);
+	settle(thread);
+	interrupt(thread);
 	futex(&word, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0);
 	pthread_join(thread, NULL);
 	printf("through a handler: %s\n", said[1]);
@@ -379,9 +387,9 @@ static void undisturbed(void)
 		word = 0;
 		futex(&word, FUTEX_LOCK_PI, 0, NULL, NULL, 0);
 		start(&thread, wait_lock, NULL);
-		settle();
+		settle(thread);
 		raise(SIGSTOP);
-		usleep(50000);
+		until_in(tid_of(thread), SYS_futex);
 		futex(&word, FUTEX_UNLOCK_PI, 0, NULL, NULL, 0);
 		pthread_join(thread, NULL);
 		printf("through a stop: %s\n", said[1]);
@@ -399,7 +407,7 @@ static void *leave(void *arg)
 {
 	syscall(SYS_set_tid_address, &third);
 	ready = 1;
-	usleep(20000);
+	until_in(getpid(), SYS_futex);
 	return NULL;
 }
 
@@ -413,8 +421,7 @@ static void ends(void)
 	third = 1;
 	ready = 0;
 	pthread_create(&thread, &attributes, leave, NULL);
-	while (!ready)
-		sched_yield();
+	until_ready();
 	while (third)
 		futex(&third, FUTEX_WAIT, 1, NULL, NULL, 0);
 	printf("the word of one that left is %u\n", third);

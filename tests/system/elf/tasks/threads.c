@@ -1,5 +1,6 @@
 /* Threads by pthreads and by clone itself: what they share, how they end, what /proc says of them. */
 #define _GNU_SOURCE
+#include "asleep.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -281,12 +282,12 @@ static void *crash(void *arg)
 }
 static void *just_return(void *arg)
 {
-	usleep(20000);
+	until_state(getpid(), 'Z'); /* its leader has left */
 	return NULL;
 }
 static void *leave_alone(void *arg)
 {
-	usleep(30000);
+	until_state(getpid(), 'Z');
 	_exit(9);
 }
 static char *self_path;
@@ -335,7 +336,7 @@ static void ends(void)
 		pthread_create(&thread, NULL, sleep_long, NULL);
 		sleep_long(NULL);
 	}
-	usleep(10000);
+	until_in(child, SYS_pause);
 	kill(child, SIGTERM);
 	report("killed", child);
 	if (!(child = fork())) {

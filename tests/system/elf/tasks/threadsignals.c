@@ -1,5 +1,6 @@
 /* Signals of a process and of its threads: who takes them, and what else threads have of their own. */
 #define _GNU_SOURCE
+#include "asleep.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -51,21 +52,6 @@ static void block(int how, int signo)
 	sigemptyset(&set);
 	sigaddset(&set, signo);
 	pthread_sigmask(how, &set, NULL);
-}
-
-static void await_sleep(pid_t pid)
-{
-	char path[64], state = 0;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	while (state != 'S' && state != 'Z') {
-		sched_yield();
-		if ((file = fopen(path, "r"))) {
-			fscanf(file, "%*d %*s %c", &state);
-			fclose(file);
-		}
-	}
 }
 
 static void await(int count)
@@ -156,7 +142,8 @@ static void collectors(void)
 		pthread_create(&threads[i], NULL, collect, NULL);
 		sem_wait(&started);
 	}
-	usleep(10000);
+	for (int i = 0; i < 3; i++)
+		until_in(tid_of(threads[i]), SYS_rt_sigtimedwait);
 	for (int i = 0; i < 8; i++)
 		sigqueue(getpid(), SIGRTMIN + 1, (union sigval){ .sival_int = i });
 	while (taken < 8)
@@ -235,7 +222,7 @@ static void *read_signals(void *arg)
 {
 	struct signalfd_siginfo info;
 	struct pollfd one = { .fd = *(int *)arg, .events = POLLIN };
-	int got = poll(&one, 1, 1000);
+	int got = poll(&one, 1, -1);
 
 	read(*(int *)arg, &info, sizeof(info));
 	printf("read by another thread: %d %d value %d\n", got, info.ssi_signo == SIGRTMIN + 2,
@@ -261,7 +248,7 @@ static void in_threads(void)
 	sigaddset(&set, SIGRTMIN + 2);
 	fd = signalfd(-1, &set, 0);
 	pthread_create(&thread, NULL, read_signals, &fd);
-	usleep(5000);
+	until_in(tid_of(thread), SYS_poll);
 	sigqueue(getpid(), SIGRTMIN + 2, (union sigval){ .sival_int = 31 });
 	pthread_join(thread, NULL);
 	close(fd);
@@ -346,12 +333,12 @@ static void sleeping(void)
 	hits = 0;
 	pthread_create(&thread, NULL, suspended, NULL);
 	sem_wait(&started);
-	usleep(5000);
+	until_in(tid_of(thread), SYS_rt_sigsuspend);
 	pthread_kill(thread, SIGUSR1);
 	pthread_join(thread, NULL);
 	pthread_create(&thread, NULL, cancelled, NULL);
 	sem_wait(&started);
-	usleep(2000);
+	until_in(tid_of(thread), SYS_pause);
 	pthread_cancel(thread);
 	pthread_join(thread, &result);
 	printf("cancelled: %d\n", result == PTHREAD_CANCELED);
@@ -402,13 +389,13 @@ static void identities(void)
 
 /* ---- signals that end, stop and wake ---- */
 
+#define LET_GO 2
 static volatile int *ready; /* in memory that a child shares */
 
 static void await_child(void)
 {
 	while (!*ready)
 		usleep(1000);
-	usleep(5000);
 	*ready = 0;
 }
 
@@ -429,7 +416,17 @@ static char vfork_stack[65536] __attribute__((aligned(16)));
 static int take_long(void *arg)
 {
 	*ready = 1;
-	sleep(1);
+	while (*ready != LET_GO)
+		usleep(1000);
+	return 0;
+}
+
+/* Return whether a child ends within a time that is enough on any host. */
+static int ends_soon(pid_t child, int *status)
+{
+	for (int i = 0; i < 2000; i++, usleep(10000))
+		if (waitpid(child, status, WNOHANG) == child)
+			return 1;
 	return 0;
 }
 
@@ -450,9 +447,14 @@ static void ends_of_a_parent(void)
 		}
 		await_child();
 		kill(child, signals[i]);
-		usleep(100000);
-		printf("signal %d at once: %d", signals[i],
-		       waitpid(child, &status, WNOHANG) == child);
+		if (i < 2) {
+			printf("signal %d at once: %d", signals[i], ends_soon(child, &status));
+		} else {
+			usleep(5000);
+			printf("signal %d at once: %d", signals[i],
+			       waitpid(child, &status, WNOHANG) == child);
+		}
+		*ready = LET_GO;
 		if (i == 2)
 			waitpid(child, &status, 0);
 		printf(" %x\n", status);
@@ -510,7 +512,7 @@ static void endings(void)
 
 static void *send_and_poll(void *arg)
 {
-	await_sleep(getpid());
+	until_in(getpid(), SYS_futex);
 	kill(getpid(), SIGUSR1);
 	printf("told was the other: poll %d", poll(NULL, 0, 5));
 	return NULL;
@@ -527,6 +529,7 @@ static void told_another(void)
 	printf(", %d in the first thread %d\n", hits, where == getpid());
 }
 
+#define FUTEX_WAITV 449 /* which musl does not name */
 struct waitv {
 	uint64_t value, addr;
 	uint32_t flags, reserved;
@@ -538,7 +541,7 @@ static long wait_on(volatile uint32_t *word, int kind)
 	struct timespec hour = { 3600, 0 };
 
 	if (kind == 3)
-		return syscall(449 /* futex_waitv */, &words, 1, 0, NULL, 0);
+		return syscall(FUTEX_WAITV, &words, 1, 0, NULL, 0);
 	return syscall(SYS_futex, word, (const int[]){ 0, 0, 11 }[kind], 0,
 		       kind == 1 ? &hour : NULL, word + 1, 0);
 }
@@ -557,7 +560,7 @@ static void woken_while_stopped(void)
 			long result = wait_on(word, kind);
 			_exit(result < 0 ? errno : 0);
 		}
-		await_sleep(child);
+		until_in(child, kind == 3 ? FUTEX_WAITV : SYS_futex);
 		kill(child, SIGSTOP);
 		waitpid(child, &status, WUNTRACED);
 		*word = 1;

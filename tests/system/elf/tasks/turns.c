@@ -5,6 +5,7 @@
  * that nobody has looked at who sleeps.  Both print the same.  A number more: what the threads have used, too.
  */
 #define _GNU_SOURCE
+#include "asleep.h"
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
@@ -38,20 +39,6 @@ static long futex(int *at, int op, unsigned value, const void *timeout, int *to,
 	return result < 0 ? -errno : result;
 }
 
-static int state_of(int tid)
-{
-	char path[64], text[256] = "";
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
-	f = fopen(path, "r");
-	if (!f)
-		return 0;
-	text[fread(text, 1, sizeof(text) - 1, f)] = 0;
-	fclose(f);
-	return strrchr(text, ')')[2];
-}
-
 static void settle(int number)
 {
 	struct timespec pause = { 0, 200000 };
@@ -59,8 +46,8 @@ static void settle(int number)
 	while (!tids[number])
 		nanosleep(&pause, 0);
 	nanosleep(&pause, 0);
-	while (looks && state_of(tids[number]) != 'S')
-		nanosleep(&pause, 0);
+	if (looks)
+		until_in(tids[number], SYS_futex);
 	sched_yield(); /* where a test may recount */
 }
 

@@ -1,5 +1,6 @@
 // A listener of a filter: calls received, answered, made after all; descriptors given; errors, ends.
 #define _GNU_SOURCE
+#include "asleep.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>
@@ -120,7 +121,10 @@ static int use_given(void)
 	return read(fd, &byte, 1) == 1 ? byte : 100;
 }
 
-static int end_later(void) { return usleep(30000); }
+#define LONG 60000   // ms
+static pid_t hearer; // of the notifications
+static int end_once_heard(void) { return until_in(hearer, SYS_ioctl), 0; }
+static int end_once_polled(void) { return until_in(hearer, SYS_poll), 0; }
 
 static volatile sig_atomic_t caught;
 static void on_signal(int signo) { caught = signo; }
@@ -180,7 +184,7 @@ static void answers(void)
 	pid_t child = child_of(ask_once, 0, &fd);
 	struct pollfd p = { fd, POLLIN | POLLOUT, 0 };
 
-	printf("poll %d", poll(&p, 1, 1000));
+	printf("poll %d", poll(&p, 1, LONG));
 	printf(" %x\n", p.revents);
 	n.flags = 1;
 	printf("not zero %ld\n", result(ioctl(fd, SECCOMP_IOCTL_NOTIF_RECV, &n)));
@@ -196,10 +200,10 @@ static void answers(void)
 	printf("answers: %ld %ld %ld", answer(fd, wrong, 0, 0, 0), answer(fd, n.id, 1, 0, 1),
 	       answer(fd, n.id, 0, 0, 2));
 	printf(" %ld", answer(fd, n.id, 42, 0, 0));
-	usleep(20000); // until its task has gone on
+	until_state(child, 'Z'); // its task has gone on
 	printf(" twice %ld\n", answer(fd, n.id, 43, 0, 0));
 	printf("ended %x\n", end_of(child));
-	printf("poll %d", poll(&p, 1, 1000));
+	printf("poll %d", poll(&p, 1, LONG));
 	printf(" %x\n", p.revents);
 	memset(&n, 0, sizeof(n));
 	printf("recv of none %ld\n", result(ioctl(fd, SECCOMP_IOCTL_NOTIF_RECV, &n)));
@@ -284,14 +288,14 @@ static void ends(void)
 	printf("killed %x\n", end_of(child));
 	printf("its id %ld\n", result(ioctl(fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &n.id)));
 	close(fd);
-	child = child_of(end_later, 0, &fd);
+	child = child_of(end_once_heard, 0, &fd);
 	memset(&n, 0, sizeof(n));
 	printf("the last one ends %ld\n", result(ioctl(fd, SECCOMP_IOCTL_NOTIF_RECV, &n)));
 	end_of(child);
 	close(fd);
-	child = child_of(end_later, 0, &fd);
+	child = child_of(end_once_polled, 0, &fd);
 	struct pollfd p = { fd, POLLIN, 0 };
-	printf("while one polls %d", poll(&p, 1, 1000));
+	printf("while one polls %d", poll(&p, 1, LONG));
 	printf(" %x\n", p.revents);
 	end_of(child);
 	close(fd);
@@ -339,6 +343,7 @@ static void renewed(void)
 int main(void)
 {
 	setvbuf(stdout, NULL, _IONBF, 0);
+	hearer = getpid();
 	flags();
 	answers();
 	descriptors();
