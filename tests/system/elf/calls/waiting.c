@@ -1,5 +1,6 @@
 /* Waiting for pipes with poll and select: what they say, and how signals and times end them. */
 #define _GNU_SOURCE
+#include "asleep.h"
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -30,7 +31,7 @@ static void later(const int *fd, char action)
 {
 	if (fork())
 		return;
-	usleep(20000);
+	until_state(getppid(), 'S');
 	if (action == 'w')
 		(void)!write(fd[1], "x", 1);
 	_exit(0);
@@ -39,7 +40,8 @@ static void later(const int *fd, char action)
 /* What is left of a time goes where the program says; nowhere it can go: as on Linux. */
 static void nowhere_to_store(void)
 {
-	const struct itimerval soon = { .it_value = { 0, 20000 } };
+	const struct itimerval soon = { { 0, 20000 }, { 0, 20000 } }; /* or soon after */
+	const struct itimerval never = { { 0, 0 } };
 	const struct {
 		const char *name;
 		long nr, args[5];
@@ -66,6 +68,7 @@ static void nowhere_to_store(void)
 		printf("%s: %ld", waits[i].name,
 		       syscall(waits[i].nr, a[0], a[1], a[2], a[3], a[4], 0));
 		printf(" errno %d\n", errno);
+		setitimer(ITIMER_REAL, &never, NULL);
 	}
 }
 
@@ -113,7 +116,7 @@ static void masks(const int *fd)
 
 static void selects(int *fd)
 {
-	struct timeval time = { 0, 30000 };
+	struct timeval time = { 1000, 0 };
 	fd_set in, out;
 
 	FD_ZERO(&in);
@@ -122,7 +125,8 @@ static void selects(int *fd)
 	FD_SET(fd[1], &out);
 	int result = select(fd[1] + 1, &in, &out, NULL, &time);
 	printf("select: %d in %d out %d, time left %d\n", result, FD_ISSET(fd[0], &in),
-	       FD_ISSET(fd[1], &out), time.tv_usec > 0);
+	       FD_ISSET(fd[1], &out), time.tv_sec > 900);
+	time = (struct timeval){ 0, 30000 };
 	FD_SET(fd[0], &in);
 	result = select(fd[0] + 1, &in, NULL, NULL, &time);
 	printf("select in time: %d in %d left %ld\n", result, FD_ISSET(fd[0], &in), time.tv_usec);

@@ -1,5 +1,6 @@
 // Sets of open files that a program waits for: what others do to them, time, and signals.
 #define _GNU_SOURCE
+#include "asleep.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdint.h>
@@ -60,7 +61,7 @@ int main(void)
 	wait_for(20);
 	fflush(stdout);
 	if (!fork()) {
-		usleep(20000);
+		until_state(getppid(), 'S');
 		_exit(write(fd[1], "xy", 2) != 2);
 	}
 	wait_for(-1);
@@ -86,12 +87,13 @@ int main(void)
 	close(over);
 	struct sigaction action = { .sa_handler = ring, .sa_flags = SA_RESTART };
 	sigaction(SIGALRM, &action, NULL);
-	struct itimerval alarm = { { 0, 0 }, { 0, 5000 } };
+	struct itimerval alarm = { { 0, 5000 }, { 0, 5000 } }, never = { { 0, 0 } };
 	setitimer(ITIMER_REAL, &alarm, NULL);
 	wait_for(-1); // EINTR in spite of SA_RESTART
+	setitimer(ITIMER_REAL, &never, NULL);
 	fflush(stdout);
 	if (!fork()) { // another adds a file while one waits
-		usleep(20000);
+		until_state(getppid(), 'S');
 		struct epoll_event event = { EPOLLOUT, { .u64 = 3 } };
 		_exit(epoll_ctl(set, EPOLL_CTL_ADD, fd[1], &event));
 	}

@@ -1,5 +1,6 @@
 /* Clocks of processor time by number: read, slept on and timed by, one's own and those of others. */
 #define _GNU_SOURCE
+#include "asleep.h"
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -111,9 +112,10 @@ static void while_another_works(void)
 	spec.it_value.tv_sec = 1000;
 	syscall(SYS_timer_settime, timer, 0, &spec, NULL);
 	signal(SIGALRM, wake);
-	ualarm(5000, 0);
+	ualarm(5000, 5000); /* a busy host may be too late for the first */
 	time.tv_sec = 1000;
 	show("interrupted", syscall(SYS_clock_nanosleep, clock, 0, &time, &left));
+	ualarm(0, 0);
 	printf(", left %d\n", left.tv_sec > 900);
 	end(child);
 	show("once it has ended", syscall(SYS_timer_gettime, timer, &spec));
@@ -164,16 +166,16 @@ static void the_reaped(void)
 				pause();
 		slept_by = CLOCK(child, SCHED), how = i & 1 ? TIMER_ABSTIME : 0, answer = 99;
 		pthread_create(&thread, NULL, sleeper, NULL);
-		usleep(5000);
+		until_in(tid_of(thread), SYS_clock_nanosleep);
 		end(child);
-		usleep(5000);
+		usleep(5000); /* in which nothing wakes it */
 		printf("reaped %ld", answer);
 		fflush(stdout);
 		if (i < 2) {
 			pthread_kill(thread, SIGUSR2);
 		} else if (!(other = fork())) {
 			kill(getppid(), SIGSTOP);
-			usleep(5000);
+			until_state(getppid(), 'T');
 			kill(getppid(), SIGCONT);
 			_exit(0);
 		} else {

@@ -1,5 +1,6 @@
 /* Time namespaces: whose clocks are ahead, from when on, and which calls count by them. */
 #define _GNU_SOURCE
+#include "asleep.h"
 #include "userns.h"
 #include <pthread.h>
 #include <signal.h>
@@ -125,10 +126,11 @@ static void offsets(void)
 
 /* ---- calls that take a time of a clock ---- */
 
-static long short_of(long from) /* 0: at once, 1: shortly after, 2: much later */
+/* 0: too early, if but by a tenth: clocks differ; 1: then, or when a busy host got to it; 2: much later. */
+static long short_of(long from, long ns)
 {
 	long took = now(CLOCK_REALTIME) - from;
-	return took < SECOND / 100 ? 0 : took < 5 * SECOND ? 1 : 2;
+	return took < ns - ns / 10 ? 0 : took < DAY * SECOND / 24 ? 1 : 2;
 }
 
 static struct timespec later(int clock, long ns)
@@ -139,61 +141,61 @@ static struct timespec later(int clock, long ns)
 
 static long sleep_to(int clock, long ns)
 {
-	struct timespec at = later(clock, ns);
 	long from = now(CLOCK_REALTIME);
+	struct timespec at = later(clock, ns);
 	long done = clock_nanosleep(clock, TIMER_ABSTIME, &at, 0);
-	return done ? -done : short_of(from);
+	return done ? -done : short_of(from, ns);
 }
 
 static long descriptor_to(int clock, long ns)
 {
-	struct itimerspec at = { .it_value = later(clock, ns) };
 	long from = now(CLOCK_REALTIME);
+	struct itimerspec at = { .it_value = later(clock, ns) };
 	uint64_t count;
 	int fd = timerfd_create(clock, 0);
 	long done = result(timerfd_settime(fd, TFD_TIMER_ABSTIME, &at, 0));
 	read(fd, &count, sizeof count);
 	close(fd);
-	return done ? done : short_of(from);
+	return done ? done : short_of(from, ns);
 }
 
 static long timer_to(int clock, long ns)
 {
+	long from = now(CLOCK_REALTIME);
 	struct itimerspec at = { .it_value = later(clock, ns) };
 	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1 };
 	sigset_t set;
 	sigemptyset(&set);
 	sigaddset(&set, SIGUSR1);
 	sigprocmask(SIG_BLOCK, &set, 0);
-	long from = now(CLOCK_REALTIME);
 	timer_t timer;
 	long done = result(timer_create(clock, &event, &timer));
 	timer_settime(timer, TIMER_ABSTIME, &at, 0);
 	sigwaitinfo(&set, 0);
 	timer_delete(timer);
-	return done ? done : short_of(from);
+	return done ? done : short_of(from, ns);
 }
 
 static long word_to(int clock, long ns)
 {
-	struct timespec at = later(clock, ns);
 	long from = now(CLOCK_REALTIME);
+	struct timespec at = later(clock, ns);
 	int word = 0, bits = clock == CLOCK_REALTIME ? 9 | 256 : 9;
 	long done = result(syscall(SYS_futex, &word, bits, 0, &at, 0, -1));
-	return done == -ETIMEDOUT ? short_of(from) : done;
+	return done == -ETIMEDOUT ? short_of(from, ns) : done;
 }
 
 static long words_to(int clock, long ns)
 {
-	struct timespec at = later(clock, ns);
 	long from = now(CLOCK_REALTIME);
+	struct timespec at = later(clock, ns);
 	int word = 0;
 	struct {
 		uint64_t value, address;
 		uint32_t flags, reserved;
 	} one = { 0, (uintptr_t)&word, 2, 0 };
 	long done = result(syscall(449, &one, 1, 0, &at, clock));
-	return done == -ETIMEDOUT ? short_of(from) : done;
+	return done == -ETIMEDOUT ? short_of(from, ns) : done;
 }
 
 static void sleeps(void)
@@ -212,7 +214,7 @@ static void sleeps(void)
 	struct timespec little = { 0, soon };
 	long from = now(CLOCK_REALTIME);
 	clock_nanosleep(CLOCK_MONOTONIC, 0, &little, 0);
-	P("relative", short_of(from));
+	P("relative", short_of(from, soon));
 }
 
 static void calls(void)
@@ -289,10 +291,13 @@ static void boots(void)
 
 /* ---- who is in one, from when on ---- */
 
-static void *wait_a_while(void *unused)
+static volatile int let_go;
+
+static void *be_there(void *unused)
 {
 	(void)unused;
-	sleep(1);
+	while (!let_go)
+		usleep(1000);
 	return 0;
 }
 
@@ -364,8 +369,9 @@ static void enters(void)
 	int second = open("/proc/self/ns/time_for_children", O_RDONLY);
 	P("home", result(setns(first, 0)));
 	pthread_t thread;
-	pthread_create(&thread, 0, wait_a_while, 0);
+	pthread_create(&thread, 0, be_there, 0);
 	P("threads", result(setns(second, CLONE_NEWTIME_)));
+	let_go = 1;
 	pthread_join(thread, 0);
 	P("enter", result(setns(second, CLONE_NEWNET)), result(setns(second, CLONE_NEWTIME_)));
 	two("entered");
@@ -379,14 +385,13 @@ static void enters(void)
 	if (!child) {
 		clocks("another");
 		fflush(stdout);
-		sleep(1);
-		_exit(0);
+		pause();
 	}
-	struct timespec little = { 0, SECOND / 4 };
-	nanosleep(&little, 0);
+	until_in(child, SYS_pause);
 	int of = syscall(SYS_pidfd_open, child, 0);
 	P("by process", result(setns(of, CLONE_NEWTIME_)));
 	clocks("by process");
+	kill(child, SIGKILL);
 	waitpid(child, 0, 0);
 }
 
