@@ -12,6 +12,7 @@ import errno
 import random
 import struct
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
 from pkern import syscalls
@@ -42,6 +43,16 @@ RECOUNTED = 25  # steps between two recounts
 T = TypeVar("T")
 
 
+@cache
+def _methods() -> dict[str, list[Parameter]]:
+    """Return the calls that a program in Python makes, and what each is given."""
+    return {
+        name: parameters(name, handler)
+        for name, handler in sorted(handlers().items())
+        if name not in NO_METHODS
+    }
+
+
 class Stopped(NamedTuple):
     """How a run ended: its seed and its steps; fewer than asked for where all tasks had ended, or
     where the machine panicked as it was told to, or for want of anyone to kill.
@@ -69,11 +80,7 @@ class AnyCalls:
         )
         self._entries = [entry for entry in self.kernel.sysctl.entries() if not entry.read_only]
         self._numbers = [nr for nr in syscalls.TABLE if nr not in ENDS | FORKS]
-        self._methods = {
-            name: parameters(name, handler)
-            for name, handler in sorted(handlers().items())
-            if name not in NO_METHODS
-        }
+        self._methods = _methods()
         self._names = list(self._methods)
         self._steps: tuple[Callable[[Sys], None], ...] = (
             *(self._raw_call,) * 9, *(self._method,) * 8, self._access, self._access,
@@ -142,14 +149,14 @@ class AnyCalls:
         """Make a call as a program in Python does."""
         name = self._choose(self._names)
         takes = self._methods[name]
-        left_out = self._random.randrange(3) == 0
+        left_out = self._below(3) == 0
         arguments = [self._argument(p) for p in takes if not (left_out and p.default)]
         self._remember(getattr(sys, name)(*arguments))
 
     def _access(self, sys: Sys) -> None:
         """Load, store or touch."""
         where, nbytes = self._address(), self._choose((1, 8, PAGE, 3 * PAGE))
-        kind = self._random.randrange(3)
+        kind = self._below(3)
         if kind == 0:
             sys.load(where, nbytes)
         elif kind == 1:
@@ -167,8 +174,16 @@ class AnyCalls:
 
     # ---- what is chosen ----
 
+    def _below(self, limit: int) -> int:
+        """Return what random.Random.randrange(limit) would, at a quarter of its cost."""
+        bits = limit.bit_length()
+        drawn = self._random.getrandbits(bits)
+        while drawn >= limit:
+            drawn = self._random.getrandbits(bits)
+        return drawn
+
     def _choose(self, values: Any) -> Any:
-        return values[self._random.randrange(len(values))]
+        return values[self._below(len(values))]
 
     def _setting(self, entry: Entry) -> int | str:
         if entry.choices:
@@ -182,27 +197,15 @@ class AnyCalls:
     def _address(self) -> int:
         """Return a place in the memory that the first task has mapped."""
         offset: int = self._choose((0, 0, 0, 8, 64, 1))
-        return BASE + self._random.randrange(NR_PAGES) * PAGE + offset
+        return BASE + self._below(NR_PAGES) * PAGE + offset
 
     def _value(self) -> int:
         """Return what may stand in a register."""
-        choose = self._random
-        kinds = (
-            self._address, self._address, self._address, self._address,
-            lambda: choose.randrange(12), lambda: choose.randrange(12),
-            lambda: self._choose(SIZES), lambda: self._choose(SIZES),
-            lambda: self._choose(self._results),
-            lambda: 1 << choose.randrange(32),
-            lambda: 1 << choose.randrange(8) | 1 << choose.randrange(24),
-            lambda: ALL & -self._choose((1, 2, 100, PAGE)),
-            lambda: choose.getrandbits(self._choose((5, 8, 16, 32, 48, 64))),
-            lambda: self._choose(USUAL),
-        )  # fmt: skip
-        return int(self._choose(kinds)())
+        return int(self._choose(_VALUES)(self))
 
     def _memory(self) -> bytes:
         """Return a name, words, halves of words, or an array of iovecs."""
-        kind = self._random.randrange(4)
+        kind = self._below(4)
         if kind == 0:
             return bytes(self._choose(NAMES)) + b"\0"
         if kind == 1:
@@ -219,7 +222,7 @@ class AnyCalls:
         return (self._value() + (1 << 31)) % (1 << 32) - (1 << 31)
 
     def _few(self, one: Callable[[], T]) -> list[T]:
-        return [one() for _ in range(self._random.randrange(4))]
+        return [one() for _ in range(self._below(4))]
 
     def _pair(self) -> tuple[int, int]:
         return self._value(), self._value()
@@ -237,6 +240,18 @@ class AnyCalls:
         sys.pipe2(0)
         return sys
 
+
+_VALUES: tuple[Callable[[AnyCalls], int], ...] = (
+    *(AnyCalls._address,) * 4,
+    *(lambda any_: any_._below(12),) * 2,
+    *(lambda any_: any_._choose(SIZES),) * 2,
+    lambda any_: any_._choose(any_._results),
+    lambda any_: 1 << any_._below(32),
+    lambda any_: 1 << any_._below(8) | 1 << any_._below(24),
+    lambda any_: ALL & -any_._choose((1, 2, 100, PAGE)),
+    lambda any_: any_._random.getrandbits(any_._choose((5, 8, 16, 32, 48, 64))),
+    lambda any_: any_._choose(USUAL),
+)
 
 _ARGUMENTS: dict[Sort, Callable[[AnyCalls], Any]] = {
     Sort.WORD: lambda any_: any_._value(),

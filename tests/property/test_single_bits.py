@@ -26,6 +26,7 @@ from tests.property.test_failure_sweep import (
     _prepare_raw,
     _registers,
 )
+from tests.rounds import ROUNDS
 
 NR_BITS = 64
 ENDS = {"exit", "exit_group"}  # no pointer is theirs, and each call takes another machine
@@ -95,8 +96,13 @@ def _registers_with_a_bit(usual: list[int], nr: int) -> Iterator[tuple[bytes, li
 
 
 def _structures_with_a_bit(usual: list[int]) -> Iterator[tuple[bytes, list[int]]]:
-    """Yield the same: every word that a pointer leads to, of 8 or of 4 bytes, has one bit set."""
+    """Yield the same: every word that a pointer leads to, of 8 or of 4 bytes, has one bit set.
+
+    Which registers are pointers goes round, bit by bit; three ROUNDS are all of them with each.
+    """
+    pointers = (usual, [FRESH] * 6, [FRESH, 64, *[FRESH] * 4])
     for unit in (4, 8):
         for bit in range(8 * unit):
-            for registers in (usual, [FRESH] * 6, [FRESH, 64, *[FRESH] * 4]):
+            for turn in range(bit, bit + min(ROUNDS, len(pointers))):
+                registers = pointers[turn % len(pointers)]
                 yield (1 << bit).to_bytes(unit, "little") * 32, registers
