@@ -102,8 +102,7 @@ class _Walk:
 
     def text(self, text: bytes) -> None:
         """Put bytes."""
-        self._hash.update(WORD.pack(len(text)))
-        self._hash.update(text)
+        self._hash.update(WORD.pack(len(text)) + text)
 
     def put(self, what: object) -> None:
         """Put an object, with all that it leads to."""
@@ -116,7 +115,7 @@ class _Walk:
     def _write(self, what: object) -> Iterable[object]:
         """Write one object; return what it leads to."""
         kind = type(what)
-        if what is None or kind in PLAIN:
+        if kind in PLAIN:
             self.text(f"{kind.__name__} {what!r}".encode())
             return ()
         number = self._numbers.get(id(what))
@@ -142,16 +141,16 @@ class _Walk:
             if name in COUNTS or (only is not None and name not in only):
                 continue
             parts += [name, value]
-        return parts
+        return self.sequence(parts)
 
     def sequence(self, what: Iterable[object]) -> Iterable[object]:
+        """Write all that is plain at once, and where the rest stands, which is left."""
         parts = list(what)
-        self.text(b"%d" % len(parts))
-        return parts
+        self.text(repr([part if type(part) in PLAIN else REST for part in parts]).encode())
+        return [part for part in parts if type(part) not in PLAIN]
 
     def table(self, what: dict[object, object]) -> Iterable[object]:
-        self.text(b"%d" % len(what))
-        return [part for item in what.items() for part in item]
+        return self.sequence(part for item in what.items() for part in item)
 
     def set(self, what: Iterable[object]) -> Iterable[object]:
         parts = list(what)
@@ -178,7 +177,8 @@ class _Walk:
         return ()
 
     def generator(self, what: Generator) -> Iterable[object]:
-        return [what.getstate()]
+        self.text(repr(what.getstate()).encode())  # hundreds of numbers: most of a small machine
+        return ()
 
     def reference(self, what: ReferenceType[Any]) -> Iterable[object]:
         return [what()]
@@ -215,7 +215,8 @@ class _Walk:
         return self._object(inode)
 
 
-PLAIN = frozenset({bool, int, float, str, bytes, type(Ellipsis)})
+PLAIN = frozenset({bool, int, float, str, bytes, type(Ellipsis), type(None)})
+REST = ()  # no plain value: shown unlike any
 WRITERS: dict[type, Callable[[Any, Any], Iterable[object]]] = {
     dict: _Walk.table,
     tuple: _Walk.sequence,
