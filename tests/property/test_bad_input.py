@@ -149,7 +149,7 @@ def test_a_call_that_is_missing_gives_enosys(mother: Sys) -> None:
 _registers = st.tuples(*[st.sampled_from([*WILD, *LENGTHS, *FLAGS, *FILES])] * 6)
 
 
-@settings(max_examples=500 * ROUNDS)
+@settings(max_examples=300 * ROUNDS)
 @given(name=st.sampled_from(sorted(CALLS)), registers=_registers)
 def test_any_registers_whatever(mother: Sys, name: str, registers: tuple[int, ...]) -> None:
     _throw(mother, CALLS[name][0], registers)

@@ -28,18 +28,18 @@ from tests.rounds import ROUNDS
 
 
 def test_sequences_agree_with_linux() -> None:
-    report = run_conform(700 * ROUNDS, seed=1, calls=30)
+    report = run_conform(420 * ROUNDS, seed=1, calls=30)
     assert report.ok, str(report)
-    assert report.sequences == 700 * ROUNDS
+    assert report.sequences == 420 * ROUNDS
 
 
 def test_pte_chains_agree_with_linux() -> None:
-    report = run_conform(300, seed=2, calls=30, rmap="pte_chain")
+    report = run_conform(180 * ROUNDS, seed=2, calls=30, rmap="pte_chain")
     assert report.ok, str(report)
 
 
 def test_long_sequences_agree_with_linux() -> None:
-    report = run_conform(60, seed=3, calls=200)
+    report = run_conform(40 * ROUNDS, seed=3, calls=200)
     assert report.ok, str(report)
 
 

@@ -242,10 +242,10 @@ def _settings(examples: int) -> settings:
 
 
 TestUnderPressure = UnderPressure.TestCase
-TestUnderPressure.settings = _settings(80)
+TestUnderPressure.settings = _settings(48)
 TestUnderPressureScanning = UnderPressureScanning.TestCase
-TestUnderPressureScanning.settings = _settings(50)
+TestUnderPressureScanning.settings = _settings(30)
 TestUnderPressureWithTrees = UnderPressureWithTrees.TestCase
-TestUnderPressureWithTrees.settings = _settings(50)
+TestUnderPressureWithTrees.settings = _settings(30)
 TestUnderPressureOnDisk = UnderPressureOnDisk.TestCase
-TestUnderPressureOnDisk.settings = _settings(60)
+TestUnderPressureOnDisk.settings = _settings(36)

@@ -20,6 +20,7 @@ from pkern.userland import machine_code
 from pkern.userland.machine_code import captured, put_program
 from tests.commands import SECONDS
 from tests.host import own_ipc
+from tests.rounds import ROUNDS
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = ROOT / "build/programs"
@@ -30,6 +31,8 @@ COMPILERS = {
     "pie": ["gcc", "-static-pie"],
     "dynamic": ["gcc"],
 }
+# The kernel answers both C libraries alike: what both can build has its second turn with ROUNDS.
+FLAVOURS = ["musl", "glibc"][:ROUNDS]
 COMPILED = ROOT / "build/elf"  # by what they were made of: kept for all processes and later runs
 Compile = Callable[..., Path]
 

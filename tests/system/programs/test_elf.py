@@ -21,7 +21,8 @@ from pkern.kernel.vfs.fs.hostfs import Access, HostFs
 from pkern.userland.cli.main import main
 from tests import commands
 from tests.host import CPU, own_ipc
-from tests.system.conftest import Compile, Machine, on_host, same_as_host
+from tests.rounds import ROUNDS
+from tests.system.conftest import FLAVOURS, Compile, Machine, on_host, same_as_host
 
 BUSYBOX = Path(shutil.which("busybox") or "/bin/busybox")
 needs_busybox = pytest.mark.skipif(not BUSYBOX.exists(), reason="needs a static busybox")
@@ -118,7 +119,7 @@ def test_what_every_kind_of_descriptor_answers_as_on_the_host(
     same_as_host(machine, program, ["/tmp"], [str(tmp_path)])
 
 
-@pytest.mark.parametrize("flavour", ["musl", "glibc"])
+@pytest.mark.parametrize("flavour", FLAVOURS)
 def test_execve_of_descriptors_and_scripts_as_on_the_host(
     compile_c: Compile, machine: Machine, flavour: str, tmp_path: Path
 ) -> None:
@@ -126,7 +127,7 @@ def test_execve_of_descriptors_and_scripts_as_on_the_host(
     same_as_host(machine, program, ["/tmp"], [str(tmp_path)])
 
 
-@pytest.mark.parametrize("flavour", ["musl", "glibc"])
+@pytest.mark.parametrize("flavour", FLAVOURS)
 @pytest.mark.parametrize(
     "name",
     [
@@ -162,7 +163,7 @@ def test_time_of_nice_tasks_is_told_apart(compile_c: Compile, machine: Machine) 
     assert nice > 10 * (user + 1) and system == 0
 
 
-@pytest.mark.parametrize("flavour", ["musl", "glibc"])
+@pytest.mark.parametrize("flavour", FLAVOURS)
 @pytest.mark.parametrize("name", ["semaphores", "messages", "queues", "signalfd"])
 def test_semaphores_and_messages_as_on_the_host(
     compile_c: Compile, machine: Machine, name: str, flavour: str
@@ -177,7 +178,7 @@ SPACES = ["usernamespaces", "pidnamespaces", "mountnamespaces", "newmounts", "ho
 @pytest.mark.parametrize(
     ("name", "flavour"),
     [
-        *((name, flavour) for name in SPACES for flavour in ("musl", "glibc")),
+        *((name, flavour) for name in SPACES for flavour in FLAVOURS),
         ("netnamespaces", "glibc"),  # which wants headers of Linux
         ("timenamespaces", "glibc"),
         ("statmounts", "glibc"),
@@ -246,8 +247,13 @@ def test_sockets_and_terminals_as_on_the_host(
 
 
 @pytest.mark.boot(block_ns=100)  # RLIMIT_CPU counts seconds, which are soon over so
-@pytest.mark.parametrize("flavour", ["musl", "glibc"])
-@pytest.mark.parametrize("name", ["threads", "threadsignals"])
+@pytest.mark.parametrize(
+    ("name", "flavour"),
+    [
+        *product(["threads"], ["musl", "glibc"]),
+        *product(["threadsignals"], ["glibc", "musl"][:ROUNDS]),
+    ],
+)
 def test_threads_as_on_the_host(
     compile_c: Compile, machine: Machine, name: str, flavour: str
 ) -> None:
@@ -275,9 +281,9 @@ ANYWHERE = ("memory", "processes", "signals")
                 *["again", "signals", "processes", "memory", "waiting", "sockets", "splice"],
                 *["timers", "epoll", "tracedsignals"],
             ],
-            ["musl", "glibc"],
+            FLAVOURS,
         ),
-        *(pytest.param("clocks", flavour, marks=pytest.mark.long) for flavour in ("musl", "glibc")),
+        *(pytest.param("clocks", flavour, marks=pytest.mark.long) for flavour in FLAVOURS),
         *product(ANYWHERE, ["pie"]),
     ],
 )

@@ -9,10 +9,10 @@ import pytest
 
 from pkern.kernel.machine import Kernel
 from tests.host import CPU
-from tests.system.conftest import Compile, Machine, on_host, same_as_host
+from tests.system.conftest import FLAVOURS, Compile, Machine, on_host, same_as_host
 
 
-@pytest.mark.parametrize("flavour", ["musl", "glibc"])
+@pytest.mark.parametrize("flavour", FLAVOURS)
 @pytest.mark.parametrize("name", ["watch", "pipepages"])
 def test_watches_and_pages_in_pipes_as_on_the_host(
     compile_c: Compile, machine: Machine, name: str, flavour: str
