@@ -1,5 +1,6 @@
 /* What clone3, unshare and descriptors of threads accept and refuse. */
 #define _GNU_SOURCE
+#include "asleep.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
@@ -212,7 +213,7 @@ static void descriptors(void)
 	fd = syscall(SYS_pidfd_open, child, PIDFD_THREAD);
 	close(process);
 	process = syscall(SYS_pidfd_open, child, 0);
-	usleep(20000);
+	until_state(child, 'Z');
 	printf("a leader that left: as thread %x, as process %x", polled(fd), polled(process));
 	printf(", signals reach it %ld\n", syscall(SYS_pidfd_send_signal, process, 0, NULL, 0));
 	kill(child, SIGKILL);
