@@ -41,7 +41,8 @@ enum {
 	APPEND_FD,
 	GONE_FD,
 	NULL_FD,
-	ZERO_FD
+	ZERO_FD,
+	PROC_FD /* the parent's only */
 };
 
 /* Places in memory: pages for each kind of access, and structures in the first of them. */
