@@ -19,7 +19,7 @@ from pkern.kernel.tasks.task import Task
 from pkern.userland import machine_code
 from pkern.userland.machine_code import captured, put_program
 from tests.commands import SECONDS
-from tests.host import own_ipc
+from tests.host import own_ipc, without_marks
 from tests.rounds import ROUNDS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -103,7 +103,10 @@ def compiled(command: Sequence[str], source: Path) -> Path:
 
 
 def on_host(program: Path, *arguments: str, stdin: bytes = b"") -> Ran:
-    """Run a program on the host, in a session of its own, as a task here is."""
+    """Run a program on the host, in a session of its own, as a task here is.
+
+    What it prints is without what only some hosts know (tests.host.without_marks).
+    """
     own_ipc()
     done = subprocess.run(
         [program, *arguments],
@@ -114,7 +117,7 @@ def on_host(program: Path, *arguments: str, stdin: bytes = b"") -> Ran:
         start_new_session=True,
     )
     status = -done.returncode if done.returncode < 0 else done.returncode << 8
-    return Ran(status, done.stdout, done.stderr)
+    return Ran(status, without_marks(done.stdout), done.stderr)
 
 
 @dataclass

@@ -32,6 +32,11 @@ def test_what_keys_change_is_compared_only_with_a_host_without() -> None:
     assert [line[:6] for line in kept] == ["prot 3", "prot 5"]
 
 
+def test_a_mark_of_changed_memory_is_no_difference() -> None:
+    flags = b"  VmFlags: rd wr lo dd sd \nsd VmFlags: sd \n"
+    assert host.without_marks(flags) == b"  VmFlags: rd wr lo dd \nsd VmFlags: sd \n"
+
+
 def test_a_run_says_what_it_leaves_out() -> None:
     (line,) = host.summary(frozenset(), (6, 18, 44), ())
     assert "Linux 6.18.44, a processor with no protection keys; all is compared" in line

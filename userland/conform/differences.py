@@ -504,7 +504,11 @@ NEWER: tuple[Newer, ...] = (
     Newer("notes", (6, 18), "the notes of a core file say how they are aligned"),
     Newer("rwflags", (6, 18), "the flags of preadv2 and pwritev2"),
     Newer("structures that grow", (6, 15), "open_tree_attr, PROCMAP_QUERY, sizes of mnt_id_req"),
-    Newer("rings", (6, 18, 44), "what a request that does nothing looks at, which slots are there"),
+    Newer(
+        "rings",
+        (6, 18, 44),
+        "what a request that does nothing looks at, which slots are there, whom a futex wakes",
+    ),
     Newer(
         "flags of pages",
         (6, 18, 44),
