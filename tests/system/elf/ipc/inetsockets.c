@@ -101,11 +101,31 @@ static void ready(const char *what, int fd)
 	printf("%s: ready %d %#x\n", what, n, one.revents);
 }
 
-static int state_of(int fd)
+static struct tcp_info info_of(int fd)
 {
-	struct tcp_info info;
+	struct tcp_info info = { 0 };
 	socklen_t n = sizeof(info);
 	getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n);
+	return info;
+}
+
+/* Until the other end has got what was sent: a busy host's network takes its time. */
+static void arrives(int fd)
+{
+	while (info_of(fd).tcpi_unacked)
+		usleep(1000);
+}
+
+/* Until the other end's end, an error (no events asked for) or data has come to this one. */
+static void until(int fd, int events)
+{
+	struct pollfd one = { fd, events, 0 };
+	poll(&one, 1, 60000);
+}
+
+static int state_of(int fd)
+{
+	struct tcp_info info = info_of(fd);
 	return info.tcpi_state == 4 ? 5
 				    : info.tcpi_state; /* its end is acknowledged a little later */
 }
@@ -263,7 +283,7 @@ static void resets(void)
 		switch (i) {
 		case 0: /* unread data */
 			write(a, "unread", 6);
-			usleep(1000);
+			arrives(a);
 			write(b, "there", 5);
 			close(b);
 			break;
@@ -273,9 +293,9 @@ static void resets(void)
 			break;
 		case 2: /* nobody reads any more */
 			close(b);
-			usleep(1000);
+			until(a, POLLRDHUP);
 			show("write", write(a, "x", 1));
-			usleep(1000);
+			until(a, 0);
 			break;
 		case 3:
 			shutdown(b, SHUT_RD);
@@ -284,7 +304,7 @@ static void resets(void)
 			show("read", read(b, text, 9));
 			close(b);
 		}
-		usleep(1000);
+		until(a, POLLRDHUP);
 		ready("reset", a);
 		printf("state %d, SIGPIPE %d\n", state_of(a), broken);
 		show("read", read(a, text, 9));
@@ -300,7 +320,7 @@ static void resets(void)
 	show("shutdown unconnected", shutdown(a, SHUT_WR));
 	connect_to(a, "connect", "127.0.0.1", port);
 	close(fd);
-	usleep(1000);
+	until(a, 0);
 	ready("never accepted", a);
 	show("read", read(a, text, 1));
 	connect_to(a, "connect", "127.0.0.1", port);
@@ -385,7 +405,7 @@ static void bytes(void)
 			wrong += got[i] != data[(sum + i) % sizeof(data)];
 	printf("%ld bytes, %d wrong\n", sum, wrong);
 	write(b, "ab", 2);
-	usleep(10000);
+	arrives(b);
 	write(b, "cd", 2);
 	wait(&status);
 	printf("child %d\n", WEXITSTATUS(status));
@@ -396,7 +416,7 @@ static void bytes(void)
 	b = accept(fd, NULL, NULL);
 	show("urgent", send(a, "abc!", 4, MSG_OOB));
 	show("send", send(a, "def", 3, 0));
-	usleep(1000);
+	arrives(a);
 	ready("urgent", b);
 	show("oob", recv(b, got, 9, MSG_OOB | MSG_PEEK));
 	show("oob", recv(b, got, 9, MSG_OOB));
@@ -459,7 +479,7 @@ static void datagrams(const char *ip, int protocol)
 	close(b);
 	ready("alone", a);
 	show("send", send(a, "x", 1, 0));
-	usleep(1000);
+	until(a, 0);
 	ready("refused", a);
 	show("recv", recv(a, text, 9, MSG_DONTWAIT));
 	show("send", send(a, "x", 1, 0));
@@ -581,13 +601,13 @@ static void watched(void)
 	W;
 	W;
 	write(a, "x", 1);
-	usleep(1000);
+	arrives(a);
 	W;
 	W;
 	read(b, text, 9);
 	W;
 	shutdown(a, SHUT_WR);
-	usleep(1000);
+	arrives(a);
 	W;
 	close(b), close(a), close(fd), close(set);
 }
@@ -715,14 +735,14 @@ static void parts(void)
 	connect(end, (struct sockaddr *)&at, length);
 	int other = accept(listener, NULL, NULL);
 	send(end, "0123456789", 10, 0);
-	usleep(2000);
+	arrives(end);
 	memset(data, '-', sizeof data);
 	printf("thrown away %zd %.4s", recv(other, data, 4, MSG_TRUNC), data);
 	printf(" then %zd %.4s\n", recv(other, data, 4, 0), data);
 	recv(other, data, 2, 0);
 	int bytes = -1;
 	send(end, "abcd", 4, MSG_OOB);
-	usleep(2000);
+	arrives(end);
 	ioctl(other, FIONREAD, &bytes);
 	printf("before what is urgent %d", bytes);
 	setsockopt(other, SOL_SOCKET, SO_OOBINLINE, &one, sizeof one);
