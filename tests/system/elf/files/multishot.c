@@ -1,6 +1,7 @@
 // io_uring: requests that go on (poll, accept, recv), buffers that are provided, by the piece and in
 // rings, files that are put in place of others, a ring that is asked to close itself or another.
 #define _GNU_SOURCE
+#include "../ownuser.h"
 #include "../rings.h"
 #include <fcntl.h>
 #include <poll.h>
@@ -381,6 +382,7 @@ static void by_a_thread(void)
 static void a_limit(void)
 {
 	struct rlimit pages = { 5 * 4096, 5 * 4096 };
+	uid_t user;
 	int fds[8];
 
 	fflush(stdout);
@@ -389,7 +391,8 @@ static void a_limit(void)
 		return;
 	}
 	setrlimit(RLIMIT_MEMLOCK, &pages);
-	if (!getuid() && setresuid(1000, 1000, 1000))
+	user = own_user();
+	if (!getuid() && setresuid(user, user, user))
 		printf("still root\n");
 	for (int i = 0; i < 4; i++) {
 		struct io_uring_params p = { 0 };

@@ -2,6 +2,7 @@
 // Argument: a folder.
 #define _GNU_SOURCE
 #include "asleep.h"
+#include "ownuser.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -344,7 +345,7 @@ static void limits(void)
 	pid_t pid = getuid() ? -1 : fork();
 	if (pid == 0) {
 		setgid(54321);
-		setuid(54321);
+		setuid(own_user());
 		for (; nr < 80; nr++) {
 			pipe(p);
 			fds[nr] = p[0];

@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include "asleep.h"
+#include "ownuser.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -164,7 +165,7 @@ static void scripts(void)
 
 /* ---- RLIMIT_NPROC: setuid does not fail for it, so execve does ---- */
 
-enum { USER = 12345 };
+static uid_t user;
 
 static void allow(long soft)
 {
@@ -176,7 +177,7 @@ static void allow(long soft)
 static void become(void)
 {
 	allow(0);
-	printf("  setuid %d\n", setuid(USER));
+	printf("  setuid %d\n", setuid(user));
 	fflush(stdout);
 }
 
@@ -189,7 +190,7 @@ static void again(const char *path)
 static void forked(void)
 {
 	allow(0);
-	setreuid(USER, 0);
+	setreuid(user, 0);
 	RUN("its child", again("/proc/self/exe"));
 	again("/proc/self/exe");
 }
@@ -198,13 +199,14 @@ static void too_many(void)
 {
 	int hold[2];
 	char byte;
+	user = own_user();
 	RUN("the first of its user", become(), again("/proc/self/exe"));
 	if (pipe(hold))
 		perror("pipe");
 	pid_t holder = fork();
 	if (!holder) {
 		close(hold[1]);
-		if (setuid(USER) || read(hold[0], &byte, 1) < 0)
+		if (setuid(user) || read(hold[0], &byte, 1) < 0)
 			perror("holder");
 		_exit(0);
 	}
@@ -215,8 +217,8 @@ static void too_many(void)
 	RUN("room once", become(), allow(3), again("/proc/nonesuch"), allow(0),
 	    again("/proc/self/exe"));
 	RUN("after a fork", forked());
-	RUN("back to root", allow(0), setreuid(USER, 0), setreuid(0, 0), again("/proc/self/exe"));
-	RUN("only effective", allow(0), setresuid(-1, USER, -1), again("/proc/self/exe"));
+	RUN("back to root", allow(0), setreuid(user, 0), setreuid(0, 0), again("/proc/self/exe"));
+	RUN("only effective", allow(0), setresuid(-1, user, -1), again("/proc/self/exe"));
 	close(hold[1]);
 	waitpid(holder, NULL, 0);
 }

@@ -3,6 +3,7 @@
  * A user of whom nothing else runs.
  */
 #define _GNU_SOURCE
+#include "../ownuser.h"
 #include "../results.h"
 #include <fcntl.h>
 #include <signal.h>
@@ -131,7 +132,8 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	if (!fork()) {
-		if (!getuid() && setresuid(64123, 64123, 64123))
+		uid_t user = own_user();
+		if (!getuid() && setresuid(user, user, user))
 			printf("still root\n");
 		fflush(stdout);
 		if (!fork())
