@@ -164,6 +164,8 @@ def test_each_thread_is_in_the_file(compile_c: Compile, here: Path, way: str) ->
 
 
 SLEEPERS = r"""
+#define _GNU_SOURCE
+#include "asleep.h"
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -180,6 +182,9 @@ static void *sleeps(void *n) { sleep(99); return n; }
 static void *waits(void *n) { sem_wait(&never); return n; }
 static void *suspends(void *n) { sigset_t none; sigemptyset(&none); sigsuspend(&none); return n; }
 static void *(*const all[])(void *) = { pauses, reads, polls, sleeps, waits, suspends };
+static const long calls[] = {
+	SYS_pause, SYS_read, SYS_poll, SYS_clock_nanosleep, SYS_futex, SYS_rt_sigsuspend
+};
 int main(void)
 {
 	struct rlimit core = { RLIM_INFINITY, RLIM_INFINITY };
@@ -187,9 +192,10 @@ int main(void)
 	setrlimit(RLIMIT_CORE, &core);
 	pipe(ends);
 	sem_init(&never, 0, 0);
-	for (unsigned i = 0; i < sizeof(all) / sizeof(*all); i++)
+	for (unsigned i = 0; i < sizeof(all) / sizeof(*all); i++) {
 		pthread_create(&t, 0, all[i], 0);
-	usleep(300000);
+		until_in(tid_of(t), calls[i]);
+	}
 	*(volatile int *)16 = 1;
 }
 """

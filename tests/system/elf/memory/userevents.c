@@ -145,13 +145,13 @@ static void while_it_changes(void) // no one has read the event yet
 	pid_t pid = fork();
 	if (!pid) {
 		struct uffd_msg m;
-		usleep(50000);
+		poll(&(struct pollfd){ fd, POLLIN, 0 }, 1, -1); // until there is one
 		SAY("copy", copy(fd, at + P, source, 1, 0));
 		printf("%ld ", (long)five.done);
 		SAY("poison", poison(fd, at + P, 1));
 		SAY("register", watch(fd, at + P, 1, MISSING));
 		read(fd, &m, sizeof m);
-		usleep(20000); // until who unmapped has woken
+		until_in(getppid(), SYS_wait4); // who unmapped has woken
 		SAY("copy", copy(fd, at + P, source, 1, 0));
 		SAY("gone", copy(fd, at, source, 1, 0));
 		_exit(0);
