@@ -17,6 +17,7 @@ from pkern.userland.uml.memory import FrameOrder
 from pkern.userland.uml.run import CannotBoot, UmlResult, prepare, run_uml
 from tests.commands import SECONDS
 from tests.host import without_execute_only
+from tests.rounds import ROUNDS
 from tests.system.conftest import PROGRAMS, ROOT, Compile, on_host
 
 pytestmark = pytest.mark.usefixtures("programs")
@@ -30,7 +31,7 @@ SAME_AS_HOST = [
     ["heap"],
     ["mremap"],
     ["shared"],
-    ["storm", "200", "1"],
+    ["storm", str(60 * ROUNDS), "1"],
     ["vsyscall"],
     ["window"],
     ["bench", "getppid", "300"],

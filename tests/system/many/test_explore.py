@@ -124,7 +124,7 @@ def test_the_seed_decides_and_nothing_else(strategy, folder):
     pages = []
     for seed, jobs in (("1", "1"), ("1", "3"), ("2", "2")):
         afresh(
-            "explore", "--strategy", strategy, "--seed", seed, "--jobs", jobs, "--budget", "12",
+            "explore", "--strategy", strategy, "--seed", seed, "--jobs", jobs, "--budget", "6",
             "--json", "some.json", "./bounded_buffer", folder=folder,
         )  # fmt: skip
         page = json.loads((folder / "some.json").read_text())
