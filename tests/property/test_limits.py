@@ -9,7 +9,9 @@ from __future__ import annotations
 import errno
 import os
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import product
 from typing import Any
 
 import pytest
@@ -133,25 +135,49 @@ REFUSALS = {
 
 
 def _under(
-    limit: Limit,
+    limits: dict[str, Limit],
     action: Action,
     judge: Callable[[Prepared, object], None],
     prepare: Callable[[str], Prepared] = _prepare,
 ) -> None:
-    """Take an action under a limit with each slack; a refusal is judged, and all is recounted."""
-    for slack in SLACK:
-        prepared = prepare("objrmap_tree")
-        limit(prepared, slack)
-        before = _state(prepared)
-        try:
-            action(prepared)
-        except SyscallError as error:
-            assert error.errno in REFUSALS, error
-            judge(prepared, before)
-        except (MemoryFault, TaskKilled):
-            pass
-        prepared.kernel.check()
-        prepared.kernel.close()
+    """Take an action under each limit with each slack, on a machine of its own.
+
+    A refusal is judged, and all is recounted.
+    """
+    for (name, limit), slack in product(limits.items(), SLACK):
+        with _noted(f"under {name}, which leaves {slack}"):
+            _under_one(limit, slack, action, judge, prepare)
+
+
+@contextmanager
+def _noted(text: str) -> Iterator[None]:
+    """Say with what fails in here where it was."""
+    try:
+        yield
+    except BaseException as error:
+        error.add_note(text)
+        raise
+
+
+def _under_one(
+    limit: Limit,
+    slack: int,
+    action: Action,
+    judge: Callable[[Prepared, object], None],
+    prepare: Callable[[str], Prepared],
+) -> None:
+    prepared = prepare("objrmap_tree")
+    limit(prepared, slack)
+    before = _state(prepared)
+    try:
+        action(prepared)
+    except SyscallError as error:
+        assert error.errno in REFUSALS, error
+        judge(prepared, before)
+    except (MemoryFault, TaskKilled):
+        pass
+    prepared.kernel.check()
+    prepared.kernel.close()
 
 
 # What a limit refuses when its place is split already: mmap_region() of Linux 6.18.
@@ -173,22 +199,19 @@ def _anything(p: Prepared, before: object) -> None:
     """What a call that may end in the middle has to keep: the recount."""
 
 
-@pytest.mark.parametrize("limit", LIMITS)
 @pytest.mark.parametrize("name", WHOLE)
-def test_a_call_that_a_limit_refuses_changes_nothing(name: str, limit: str) -> None:
-    _under(LIMITS[limit], WHOLE[name], _only_split if name in SPLITS else _nothing_changed)
+def test_a_call_that_a_limit_refuses_changes_nothing(name: str) -> None:
+    _under(LIMITS, WHOLE[name], _only_split if name in SPLITS else _nothing_changed)
 
 
-@pytest.mark.parametrize("limit", LIMITS)
 @pytest.mark.parametrize("name", PARTLY | FAULTS)
-def test_what_a_limit_ends_in_the_middle_leaks_nothing(name: str, limit: str) -> None:
-    _under(LIMITS[limit], (PARTLY | FAULTS)[name], _anything)
+def test_what_a_limit_ends_in_the_middle_leaks_nothing(name: str) -> None:
+    _under(LIMITS, (PARTLY | FAULTS)[name], _anything)
 
 
-@pytest.mark.parametrize("limit", LARGE_LIMITS)
 @pytest.mark.parametrize("name", LARGE | LARGE_FAULTS)
-def test_large_pages_under_a_limit(name: str, limit: str) -> None:
-    _under(LARGE_LIMITS[limit], (LARGE | LARGE_FAULTS)[name], _anything, _prepare_large)
+def test_large_pages_under_a_limit(name: str) -> None:
+    _under(LARGE_LIMITS, (LARGE | LARGE_FAULTS)[name], _anything, _prepare_large)
 
 
 @pytest.mark.parametrize("limit", LIMITS)
