@@ -81,11 +81,13 @@ static void processor_time(void)
 	printf("hard limit: signal %d\n", WTERMSIG(status));
 }
 
+static char *volatile touched; /* so that no compiler leaves out what is written there */
+
 static void children(void)
 {
 	struct rusage its, all;
 	if (!fork()) {
-		memset(malloc(8 * MB), 1, 8 * MB);
+		memset(touched = malloc(8 * MB), 1, 8 * MB);
 		_exit(0);
 	}
 	wait4(-1, 0, 0, &its);

@@ -103,7 +103,10 @@ static void across(const char *what, unsigned char *at)
 	do { \
 		memset(BASE, 7, PAGE); \
 		if (!sigsetjmp(escape, 1)) { \
-			asm volatile(text : : "r"(BASE + PAGE - (offset)) : "memory"); \
+			asm volatile("pxor %%xmm0, %%xmm0\n\t" text \
+				     : \
+				     : "r"(BASE + PAGE - (offset)) \
+				     : "xmm0", "memory"); \
 			printf("%s: nothing\n", what); \
 		} else { \
 			across(what, BASE + PAGE); \
