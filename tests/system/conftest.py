@@ -72,13 +72,10 @@ def compile_c(tmp_path_factory: pytest.TempPathFactory) -> Compile:
         if shutil.which(command[0]) is None:
             pytest.skip(f"needs {command[0]}")
         program = folder / f"program{len(made)}"
-        if "\n" in source:
-            file = program.with_suffix(".c")
-            file.write_text(source)
-        else:
-            file = next(SOURCES.glob(f"*/{source}.c"))
-        command = [*command, "-O1", "-w", f"-I{SOURCES}", *flags]
-        if "UNIQUE" in file.read_text() or "-g" in flags:  # the source's path is in it
+        file = kept(source) if "\n" in source else next(SOURCES.glob(f"*/{source}.c"))
+        # Optimisation would cost a third of what all of a program's test does.
+        command = [*command, "-O0", "-w", f"-I{SOURCES}", *flags]
+        if "UNIQUE" in file.read_text():
             subprocess.run([*command, unique, "-o", program, file], check=True)
         else:
             shutil.copy(compiled(command, file), program)
@@ -86,6 +83,17 @@ def compile_c(tmp_path_factory: pytest.TempPathFactory) -> Compile:
         return program
 
     return compile_one
+
+
+def kept(text: str) -> Path:
+    """Return a file with this source, the same for all: with -g its path is in the program."""
+    file = COMPILED / f"{hashlib.sha256(text.encode()).hexdigest()}.c"
+    if not file.exists():
+        COMPILED.mkdir(parents=True, exist_ok=True)
+        new = file.with_suffix(f".{os.getpid()}")  # whoever else writes it sees it whole
+        new.write_text(text)
+        new.replace(file)
+    return file
 
 
 def compiled(command: Sequence[str], source: Path) -> Path:

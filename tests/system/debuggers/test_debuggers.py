@@ -13,7 +13,7 @@ import pytest
 
 from tests.commands import SECONDS
 from tests.host import GDB_CANNOT_CALL
-from tests.system.conftest import Compile, Machine, same_as_host
+from tests.system.conftest import COMPILED, Compile, Machine, same_as_host
 
 PROGRAM = r"""
 #include <stdio.h>
@@ -123,7 +123,7 @@ def test_gdb_says_what_it_says_on_the_host(compile_c: Compile, tmp_path: Path) -
     words = [word for command in commands for word in ("-ex", command)]
     gdb = (shutil.which("gdb"), *PLAIN, *words, "program")
     # What the program prints itself may come in the middle of a line of gdb's.
-    ours, printed = here(*gdb, cwd=tmp_path, sources=made.parent), tmp_path / "printed"
+    ours, printed = here(*gdb, cwd=tmp_path, sources=COMPILED), tmp_path / "printed"
     ours_printed = printed.read_text()
     assert told(ours) == told(host(*gdb, cwd=tmp_path))
     assert ours_printed == printed.read_text() != ""
