@@ -108,7 +108,7 @@ layers: build $(PACKAGE)
 analyse:
 	@command -v cppcheck >/dev/null || \
 		{ echo "analyse needs cppcheck: install it (Debian: apt install cppcheck)"; exit 1; }
-	@cppcheck --quiet --std=c11 --language=c --inline-suppr --error-exitcode=1 \
+	@cppcheck -j $(JOBS) --quiet --std=c11 --language=c --inline-suppr --error-exitcode=1 \
 		--enable=warning,performance,portability \
 		--suppress=missingIncludeSystem --suppress=selfAssignment:kernel/core/access.c \
 		$(CORE_I) $(CORE_C)
@@ -193,9 +193,10 @@ test-sanitized: build ## pytest of tests/unit on the sanitised core
 	@find $(TREE) -name '*.so' -delete
 	cd $(TREE) && PKERN_SANITIZE=1 $(abspath $(BIN))/python setup.py -q build_ext --inplace
 	$(MAKE) -C $(TREE) --no-print-directory build/package
-	cd $(TREE) && PYTHONPATH=build/package PKERN_SANITIZE=1 ASAN_OPTIONS=detect_leaks=0 \
+	cd $(TREE) && PYTHONPATH=build/package PKERN_SANITIZE=1 \
+		ASAN_OPTIONS=detect_leaks=0:handle_sigill=1 \
 		LD_PRELOAD="$$($(CC) -print-file-name=libasan.so)" \
-		$(abspath $(BIN))/python -m pytest -q tests/unit
+		$(abspath $(BIN))/python -m pytest -q -n $(JOBS) tests/unit
 
 # ---- test programs in machine code: static, each from one file of userland/programs ----
 

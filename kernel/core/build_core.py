@@ -3,8 +3,9 @@
 Owns the flags and the list of sources. setup.py reads `ffibuilder`; nothing imports this file at
 run time. The declarations are the headers themselves, so there is no second copy to drift.
 
-PKERN_SANITIZE=1 in the environment builds with the address and undefined-behaviour sanitisers,
-PKERN_BUGS=1 a core that can have bugs of the past (bugs.h), for tests.
+PKERN_SANITIZE=1 in the environment builds with the address and undefined-behaviour sanitisers; the
+second only ends the process, and ASAN_OPTIONS=handle_sigill=1 has the first say where. PKERN_BUGS=1
+builds a core that can have bugs of the past (bugs.h), for tests.
 """
 
 import os
@@ -24,10 +25,10 @@ WARNINGS = ["-Wall", "-Wextra"]
 PLAIN = [] if re.search(r"(^|\s)-O", os.environ.get("CFLAGS", "")) else ["-O2"]
 UNOPTIMISED = ["-O0"]
 SANITIZED = [
-    "-O1",
-    "-g",
+    "-Og",
+    "-g1",
     "-fsanitize=address,undefined",
-    "-fno-sanitize-recover=undefined",
+    "-fsanitize-undefined-trap-on-error",
     "-fno-omit-frame-pointer",
 ]
 
