@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from pkern.userland.cli.main import main
 from tests.commands import SECONDS
 
 pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="no compiler")
@@ -173,7 +174,9 @@ def test_a_killed_worker_loses_nothing(cluster: Cluster, program: Path) -> None:
     assert not alive, "what a dead worker had started goes on"
 
 
-@pytest.mark.parametrize("strategy", [["bounded", "--bound", "1"], ["random", "--budget", "24"]])
+@pytest.mark.parametrize(
+    "strategy", [["bounded", "--bound", "1"], ["random", "--budget", "8", "--seed", "2"]]
+)
 def test_an_exploration_is_told_as_here(
     cluster: Cluster, tmp_path: Path, strategy: list[str]
 ) -> None:
@@ -182,7 +185,7 @@ def test_an_exploration_is_told_as_here(
     compiler = shutil.which("musl-gcc") or "gcc"  # fewer calls than glibc, so fewer schedules
     subprocess.run([compiler, "-static", "-pthread", "-o", racing, source], check=True)
     cluster.need_worker()
-    words = ["explore", "--preempt", "calls", "--strategy", *strategy]
+    words = ["explore", "--preempt", "calls", "--shrink", "0", "--strategy", *strategy]
     here, there = (
         ended(pkern(*words, *more, "--json", tmp_path / f"{len(more)}.json", racing))
         for more in ([], ["--dask", cluster.address])
@@ -227,10 +230,11 @@ def test_a_worker_with_another_program_is_refused(cluster: Cluster, program: Pat
         assert list(connection.run([part._replace(files={})])) == [(0, 3)]
 
 
-def test_no_scheduler_is_said_in_a_sentence(program: Path) -> None:
-    hasty = "import sys; from pkern.userland.cluster import dask; dask.SECONDS = 0.5\n"
-    command = [sys.executable, "-c", hasty + "from pkern.__main__ import main; sys.exit(main())"]
-    command += [*SWEEP, "--dask", "tcp://127.0.0.1:1", str(program)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "pkern: no scheduler of Dask answers at tcp://127.0.0.1:1\n"
+def test_no_scheduler_is_said_in_a_sentence(
+    program: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("pkern.userland.cluster.dask.SECONDS", 0.5)
+    assert main([*SWEEP, "--dask", "tcp://127.0.0.1:1", str(program)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == "pkern: no scheduler of Dask answers at tcp://127.0.0.1:1\n"

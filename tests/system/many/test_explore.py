@@ -69,6 +69,7 @@ def test_a_deadlock_needs_one_preemption(name, folder):
     done = pkern("explore", *options, f"./{name}", folder=folder)
     assert done.returncode == 1
     assert "hangs: every task waits" in done.stdout
+    assert "(preempted once)" in done.stdout
     again = afresh("replay", f"{name}.json", folder=folder)
     assert again.returncode == 1
     assert "every task waits and nothing can wake one" in again.stderr
@@ -124,8 +125,8 @@ def test_the_seed_decides_and_nothing_else(strategy, folder):
     pages = []
     for seed, jobs in (("1", "1"), ("1", "3"), ("2", "2")):
         afresh(
-            "explore", "--strategy", strategy, "--seed", seed, "--jobs", jobs, "--budget", "6",
-            "--json", "some.json", "./bounded_buffer", folder=folder,
+            "explore", "--strategy", strategy, "--seed", seed, "--jobs", jobs, "--budget",
+            str(5 * ROUNDS), "--json", "some.json", "./bounded_buffer", folder=folder,
         )  # fmt: skip
         page = json.loads((folder / "some.json").read_text())
         pages.append(
@@ -312,7 +313,7 @@ HOG = r"""
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-static void *fill(void *unused) { memset(malloc(3 << 20), 1, 3 << 20); return unused; }
+static void *fill(void *unused) { memset(malloc(1 << 20), 1, 1 << 20); return unused; }
 int main(void)
 {
 	pthread_t other;
@@ -326,8 +327,8 @@ int main(void)
 
 def test_states_in_swap_cannot_be_told_apart(tmp_path):
     (tmp_path / "hog.c").write_text(HOG)
-    compile_it(tmp_path / "hog.c", tmp_path / "hog", (*GLIBC, "-O0"))
-    words = ["explore", "--ram", "4M", "--swap", "16M", "--strategy", "states", "./hog"]
+    compile_it(tmp_path / "hog.c", tmp_path / "hog", (*SHORT, "-O0"))
+    words = ["explore", "--ram", "2M", "--swap", "16M", "--strategy", "states", "./hog"]
     done = pkern(*words, folder=tmp_path)
     assert (done.returncode, done.stderr) == (
         2, "pkern: --strategy states cannot tell its states apart: pages are in swap\n"
@@ -364,7 +365,7 @@ int main(void)
 @pytest.mark.parametrize("strategy", ["dpor", "states", "exhaustive"])
 def test_tasks_that_end_on_the_way(tmp_path, strategy, preempt):
     (tmp_path / "forks.c").write_text(FORKS)
-    compile_it(tmp_path / "forks.c", tmp_path / "forks", GLIBC)
+    compile_it(tmp_path / "forks.c", tmp_path / "forks")
     words = ["--preempt", preempt, "--strategy", strategy, "--budget", "8", "./forks"]
     done = pkern("explore", *words, folder=tmp_path)
     assert done.stderr == ""
@@ -466,24 +467,24 @@ int main(int argc, char **argv)
 def test_a_schedule_that_does_not_end(tmp_path):
     (tmp_path / "loops.c").write_text(LOOPS)
     compile_it(tmp_path / "loops.c", tmp_path / "loops it", GLIBC)
-    words = ["explore", "--wall", "0.5", "--preempt", "never", "--first", "--shrink", "0"]
+    words = ["explore", "--wall", "0.3", "--preempt", "never", "--first", "--shrink", "0"]
     words += ["--save", "a bug.json", "loops it"]
     done = pkern(*words, folder=tmp_path)
     assert (done.returncode, done.stderr) == (1, "")
     assert "hangs: does not end" in done.stdout
     assert done.stdout.endswith("pkern replay 'a bug.json'\n")
-    again = afresh("replay", "--wall", "0.5", "a bug.json", folder=tmp_path)
+    again = afresh("replay", "--wall", "0.3", "a bug.json", folder=tmp_path)
     assert (again.returncode, again.stderr) == (1, "pkern: does not end\n")
     always = pkern(*words, "x", folder=tmp_path)
     assert always.returncode == 2
-    assert always.stderr == "pkern: its usual schedule does not end within 0.5 s (--wall)\n"
+    assert always.stderr == "pkern: its usual schedule does not end within 0.3 s (--wall)\n"
 
 
 def test_no_more_schedules_than_are_asked_for(folder):
     """Eight at once ask for the last one, many times: all of them are short."""
-    words = ["explore", "--jobs", "8", "--preempt", "memory", "--budget", "60"]
+    words = ["explore", "--jobs", "8", "--preempt", "memory", "--budget", "24"]
     done = pkern(*words, "lost_update", folder=folder)
-    assert "schedules: 60\n" in done.stdout
+    assert "schedules: 24\n" in done.stdout
 
 
 @pytest.mark.parametrize(
