@@ -36,6 +36,8 @@ def show(sys, when):
 def main(sys):
     rw = sys.PROT_READ | sys.PROT_WRITE
     flags = sys.MAP_PRIVATE | sys.MAP_ANONYMOUS | sys.MAP_HUGETLB
+    if int(text_of(sys, "/proc/sys/vm/nr_hugepages")) < 2:
+        raise SystemExit("it takes a pool of two, as its head says: --sysctl vm.nr_hugepages=2")
     show(sys, "at boot:")
     block = sys.mmap(0, 2 * HUGE, rw, flags)
     show(sys, "after mmap:")

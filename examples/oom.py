@@ -18,6 +18,8 @@ from pkern import TaskKilled
 
 def main(sys):
     page = sys.PAGE_SIZE
+    if sys.sysinfo().totalram * sys.sysinfo().mem_unit > 4 << 20:
+        raise SystemExit("it takes a small machine: pkern run --ram 4M examples/oom.py")
     rw, flags = sys.PROT_READ | sys.PROT_WRITE, sys.MAP_PRIVATE | sys.MAP_ANONYMOUS
     mine = sys.mmap(0, 64 * page, rw, flags)
     for number in range(64):

@@ -29,6 +29,10 @@ def pagemap(sys, addr, pages):
 
 def main(sys):
     page = sys.PAGE_SIZE
+    if sys.sysinfo().totalram * sys.sysinfo().mem_unit > 4 << 20 or not sys.sysinfo().totalswap:
+        raise SystemExit(
+            "it takes more than there is: pkern run --ram 4M --swap 8M examples/swap.py"
+        )
     rw, flags = sys.PROT_READ | sys.PROT_WRITE, sys.MAP_PRIVATE | sys.MAP_ANONYMOUS
     addr = sys.mmap(0, PAGES * page, rw, flags)
     for number in range(PAGES):

@@ -52,6 +52,27 @@ def test_an_example_prints_what_it_says(program: Path, command: str, printed: st
     assert done.returncode == 0
 
 
+def named_option(command: str) -> str:
+    """Return the option that an example's command has, or of --sysctl which one it sets."""
+    options = re.findall(r"--sysctl ([\w.]+)|(--\w+)", command)
+    return next((sysctl or option for sysctl, option in reversed(options)), "")
+
+
+@pytest.mark.parametrize(
+    ("program", "named"),
+    [
+        (program, named_option(runs_of(program)[0][0]))
+        for program in PROGRAMS
+        if all(named_option(command) for command, _ in runs_of(program))
+    ],
+    ids=lambda value: getattr(value, "name", value),
+)
+def test_an_example_without_its_option_says_which_it_takes(program: Path, named: str) -> None:
+    done = pkern("run", program, cwd=ROOT)
+    assert done.returncode not in (0, 2)
+    assert named in done.stderr.splitlines()[-1]
+
+
 def test_each_example_has_a_head_and_stands_in_the_index() -> None:
     index = (ROOT / "examples" / "README.md").read_text()
     assert len(PROGRAMS) >= 12
