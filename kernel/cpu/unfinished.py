@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from pkern.kernel.cpu.sleepers import begin_anew
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.late import load
-from pkern.kernel.tasks.signal.signals import SA_RESTART, SIGKILL, Fate
+from pkern.kernel.tasks.signal.signals import SA_RESTART, SIGKILL, Fate, is_disturbed
 from pkern.kernel.tasks.thread import NO_CALL, WORD, entry_of
 from pkern.kernel.tasks.trace import is_held
 from pkern.kernel.wait import RESTARTS, RegistersSet, Restart, WouldBlock
@@ -152,13 +152,7 @@ class Unfinished:
 
 
 def _is_interrupted(task: Task, wait: WouldBlock) -> bool:
-    if wait.restart is Restart.NEVER:
-        return bool(_ending(task))
-    trapped = task.trace is not None and bool(task.trace.trap or task.trace.notify)
-    if trapped or task.signals.is_killed():
-        return True
-    told = task.attention and task.signals.deliverable()
-    return told or bool(task.signals.fatal())  # which ends all, whoever was told of it
+    return bool(_ending(task)) if wait.restart is Restart.NEVER else is_disturbed(task)
 
 
 def _ending(task: Task) -> int:

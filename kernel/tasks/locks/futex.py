@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.tasks.signal.signals import is_disturbed
 from pkern.kernel.values import NamedTuple
 
 if TYPE_CHECKING:
@@ -67,9 +68,11 @@ class Sleeper:
     def stand_again(self, task: Task) -> None:
         """Stand in the words' lines as at first: a signal or a stop may have ended the wait.
 
-        Who woke a word meanwhile has found nobody there. Errors: EAGAIN (a word has another value
-        by now), EFAULT.
+        Who woke a word meanwhile has found nobody there. What interrupts the call comes first: it
+        says what becomes of it. Errors: EAGAIN (a word has another value by now), EFAULT.
         """
+        if is_disturbed(task):
+            return
         need_values(task, self.words)
         self.keys = tuple(word.key for word in self.words)
 

@@ -512,6 +512,15 @@ def _signalled(task: Task) -> None:
     task.kernel.scheduler.delivery.signalled(task)
 
 
+def is_disturbed(task: Task) -> bool:
+    """Tell whether a signal or a tracer interrupts a call that this thread sleeps in."""
+    trapped = task.trace is not None and bool(task.trace.trap or task.trace.notify)
+    if trapped or task.signals.is_killed():
+        return True
+    told = task.attention and task.signals.deliverable()
+    return told or bool(task.signals.fatal())  # which ends all, whoever was told of it
+
+
 def set_blocked(task: Task, mask: int) -> None:
     """Hold back the signals of a set from now on; look soon at those that it lets in.
 

@@ -568,6 +568,18 @@ static void woken_while_stopped(void)
 		kill(child, SIGCONT);
 		waitpid(child, &status, 0);
 		printf(", says %d\n", WEXITSTATUS(status));
+		*word = 0;
+		handle(SIGUSR1, 0);
+		fflush(stdout);
+		if (!(child = fork())) {
+			long result = wait_on(word, kind);
+			_exit(result < 0 ? errno : 0);
+		}
+		until_asleep(child);
+		*word = 1;
+		kill(child, SIGUSR1);
+		waitpid(child, &status, 0);
+		printf("changed, then a handler: %d\n", WEXITSTATUS(status));
 	}
 }
 
