@@ -75,8 +75,7 @@ int main(int argc, char **argv)
 	       then.rchar - first.rchar > 1000, then.syscr - first.syscr - 1);
 	fflush(stdout);
 	if (!vfork()) {
-		printf("who waits for its child of vfork: %c\n",
-		       state_of(getppid()));
+		printf("who waits for its child of vfork: %c\n", state_of(getppid()));
 		fflush(stdout);
 		_exit(0);
 	}
