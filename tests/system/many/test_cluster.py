@@ -17,6 +17,7 @@ import pytest
 
 from pkern.userland.cli.main import main
 from tests.commands import SECONDS
+from tests.rounds import ROUNDS
 
 pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="no compiler")
 DASK = str(Path(sys.executable).with_name("dask"))
@@ -175,7 +176,8 @@ def test_a_killed_worker_loses_nothing(cluster: Cluster, program: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "strategy", [["bounded", "--bound", "1"], ["random", "--budget", "8", "--seed", "2"]]
+    "strategy",
+    [["bounded", "--bound", "1"], ["random", "--budget", str(8 * ROUNDS), "--seed", "2"]],
 )
 def test_an_exploration_is_told_as_here(
     cluster: Cluster, tmp_path: Path, strategy: list[str]
