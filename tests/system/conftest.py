@@ -73,7 +73,7 @@ def compile_c(tmp_path_factory: pytest.TempPathFactory) -> Compile:
             pytest.skip(f"needs {command[0]}")
         program = folder / f"program{len(made)}"
         file = kept(source) if "\n" in source else next(SOURCES.glob(f"*/{source}.c"))
-        # Optimisation would cost a third of what all of a program's test does.
+        # Optimisation costs more than a program that is run twice gives back.
         command = [*command, "-O0", "-w", f"-I{SOURCES}", *flags]
         if "UNIQUE" in file.read_text():
             subprocess.run([*command, unique, "-o", program, file], check=True)
