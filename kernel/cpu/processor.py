@@ -141,11 +141,14 @@ class RunQueue(Generic[Task]):
 
     def __init__(self, processor: Processor) -> None:
         self._handle = processor.handle
+        self._owners = ffi.new("void *[]", 8)  # room for who is asked for
 
     def __iter__(self) -> Iterator[Task]:
-        owners = ffi.new("void *[]", len(self))
-        lib.queue_owners(self._handle, owners, len(owners))
-        return iter([ffi.from_handle(owner) for owner in owners])
+        number = lib.queue_owners(self._handle, self._owners, len(self._owners))
+        if number > len(self._owners):
+            self._owners = ffi.new("void *[]", number)
+            lib.queue_owners(self._handle, self._owners, number)
+        return iter([ffi.from_handle(self._owners[place]) for place in range(number)])
 
     def __len__(self) -> int:
         return int(lib.queue_owners(self._handle, ffi.NULL, 0))

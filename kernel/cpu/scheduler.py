@@ -262,7 +262,7 @@ class Scheduler:
         The same for all threads of a process whose turns differ in nothing but their registers:
         nobody watches turns or calls, nothing is to be looked at when one ends.
         """
-        if type(self._done) is not Ended or not is_plain(task) or self._is_watched():
+        if type(self._done) is not Ended or self._is_watched() or not is_plain(task):
             return 0
         limits = task.group.limits
         if not limits.kin:

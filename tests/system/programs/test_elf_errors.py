@@ -167,7 +167,7 @@ def test_wrong_pointers_fail_as_on_the_host(compile_c: Compile, machine: Machine
     assert here == on_host(program).out.decode().splitlines()
 
 
-ROWS = str(400 * ROUNDS)
+ROWS = str(260 * ROUNDS)
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="it gives up root's rights by itself")
