@@ -19,7 +19,12 @@ from ctypes.util import find_library
 from dataclasses import dataclass
 from pathlib import Path
 
-from pkern.userland.conform.differences import Release, host_release, newer_than
+from pkern.userland.conform.differences import (
+    Release,
+    host_release,
+    lists_by_generation,
+    newer_than,
+)
 from pkern.userland.conform.hostcpu import host_cpu_features
 
 FEATURES = host_cpu_features()
@@ -57,12 +62,6 @@ def _tracks_changes() -> bool:
         line for line in Path("/proc/self/smaps").read_text().splitlines() if "VmFlags" in line
     ]
     return any("sd" in line.split() for line in flags)
-
-
-def _generations() -> bool:
-    """Tell whether pages are on lists by generation (MGLRU) there: it is switched on."""
-    switch = Path("/sys/kernel/mm/lru_gen/enabled")
-    return switch.exists() and int(switch.read_text(), 16) & 1 == 1
 
 
 def _numbers_of_64_bits() -> bool:
@@ -206,7 +205,7 @@ TRAITS = (
     ),
     Trait(
         "lists of pages by generation",
-        _generations(),
+        lists_by_generation(),
         "which pages are active or referenced",
         ("*test_elf.py::test_memory_policies_as_on_a_host_with_one_node[[]mempolicy]",
          "*test_elf.py::*[[]faultaround*",

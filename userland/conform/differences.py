@@ -17,6 +17,7 @@ import re
 import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from pkern.userland.conform.calls import PAGE, Call, Kind, Outcome, result_text
 
@@ -38,6 +39,13 @@ def release_of(text: str) -> Release:
 def host_release() -> Release:
     """Return the release of the host's kernel."""
     return release_of(os.uname().release)
+
+
+@functools.cache
+def lists_by_generation() -> bool:
+    """Tell whether the host has its pages on lists by generation (MGLRU) now."""
+    switch = Path("/sys/kernel/mm/lru_gen/enabled")
+    return switch.exists() and int(switch.read_text(), 16) & 1 == 1
 
 
 class Aspect(enum.Enum):
@@ -282,6 +290,11 @@ def _shows_guards(divergence: Divergence) -> bool:
     return guards and divergence.fields == {"smaps VmFlags"}
 
 
+def _refers(divergence: Divergence) -> bool:
+    """Only Referenced differs, on a host whose pages are on lists by generation."""
+    return lists_by_generation() and divergence.fields == {"smaps Referenced"}
+
+
 def _seals_execution(divergence: Divergence) -> bool:
     """fcntl with F_SEAL_EXEC, which seals writing too, of a file mapped to be written."""
     call, ours = divergence.call, divergence.model.value
@@ -361,6 +374,13 @@ DIFFERENCES: tuple[Difference, ...] = (
         Then.GO_ON,
         "poisoned pages are BUS_MCEERR_AR on a Linux that is built for memory that may fail "
         "(CONFIG_MEMORY_FAILURE); here BUS_ADRERR, as on one that is not",
+    ),
+    Difference(
+        Aspect.STATE,
+        _refers,
+        Then.GO_ON,
+        "which pages are Referenced on a Linux that has them on lists by generation (MGLRU); here "
+        "they are on two lists, as on one where that is switched off",
     ),
     Difference(
         Aspect.RESULT,

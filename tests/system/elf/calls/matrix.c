@@ -297,8 +297,8 @@ static void read_at(int folder, const char *name, char *text, size_t nbytes)
 	close(fd);
 }
 
-/* Whether a process is on a processor or waits for one, by its number in the namespace of that /proc. */
-static int runs(int pidfd)
+/* Whether a process sleeps until a signal comes, or is stopped; by its number in the namespace of that /proc. */
+static int rests(int pidfd)
 {
 	char name[40], text[400], *found;
 	sprintf(name, "self/fdinfo/%d", pidfd);
@@ -307,7 +307,7 @@ static int runs(int pidfd)
 	sprintf(name, "%d/stat", found ? atoi(found + 4) : 0);
 	read_at(PROC_FD, name, text, sizeof text);
 	found = strrchr(text, ')');
-	return found && found[2] == 'R';
+	return found && strchr("STt", found[2]);
 }
 
 /*
@@ -319,7 +319,7 @@ static int status_of(pid_t child)
 	struct pollfd end = { (int)syscall(SYS_pidfd_open, child, 0), POLLIN };
 	int status;
 	for (int looks = 0; poll(&end, 1, 150) < 1;) {
-		looks = runs(end.fd) ? 0 : looks + 1;
+		looks = rests(end.fd) ? looks + 1 : 0;
 		if (looks > 1)
 			kill(child, looks > 3 ? SIGKILL : SIGALRM);
 	}
