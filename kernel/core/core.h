@@ -252,7 +252,8 @@ struct file {
 	struct mapping *mapping;
 	uint64_t refcount; /* Python's open file, VMAs */
 	uint64_t mode;
-	uint64_t cookie; /* 0: the core's own (shared anonymous) */
+	uint64_t cookie;  /* 0: the core's own (shared anonymous) */
+	bool end_is_told; /* counts in machine.nr_ended when its last VMA goes */
 	struct file *next, *prev;
 };
 
@@ -401,6 +402,7 @@ struct machine {
 	struct mm *scan_mm; /* the virtual scan's next; NULL: from the first */
 	struct mapping *mappings;
 	struct file *files;
+	uint64_t nr_ended;
 	struct uffd *uffds;
 	uint64_t nr_holds; /* of pages, by pipes */
 	struct ksm ksm;

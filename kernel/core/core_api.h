@@ -586,7 +586,9 @@ int64_t mapping_next_data(mapping *mp, uint64_t index); /* first cached index >=
 
 /* ---- open files (mapping.c) ---- */
 file *file_create(mapping *mp, uint64_t mode, uint64_t cookie);
-uint64_t file_put(file *f); /* returns how many VMAs still show it */
+uint64_t file_put(file *f);  /* returns how many VMAs still show it */
+void file_tell_end(file *f); /* only VMAs show it: machine_files_ended() is to count it */
+uint64_t machine_files_ended(machine *m);
 void file_set_mode(file *f, uint64_t mode);
 
 /* ---- address spaces (mm.c, vma.c, nonlinear.c) ---- */

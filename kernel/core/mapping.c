@@ -747,6 +747,7 @@ uint64_t file_put(file *f)
 	machine *m = f->machine;
 	if (--f->refcount)
 		return f->refcount;
+	m->nr_ended += f->end_is_told;
 	*(f->prev ? &f->prev->next : &m->files) = f->next;
 	if (f->next)
 		f->next->prev = f->prev;
@@ -754,6 +755,10 @@ uint64_t file_put(file *f)
 	slab_free(m, CACHE_FILE, f);
 	return 0;
 }
+
+void file_tell_end(file *f) { f->end_is_told = true; }
+
+uint64_t machine_files_ended(machine *m) { return m->nr_ended; }
 
 void file_set_mode(file *f, uint64_t mode) { f->mode = mode; }
 

@@ -445,6 +445,8 @@ class Task:
         if mm.users > 1 and mm.process is self:
             mm.serve(self._successor() or self)
         mm.put()
+        if self.kernel.vfs.mapped_only:
+            self.kernel.vfs.end_unmapped()
 
     def _successor(self) -> Task | None:
         """Return another task that runs in the address space: of the process, or any."""

@@ -32,6 +32,7 @@ from pkern.kernel.vfs.inode import (
 )
 from pkern.kernel.vfs.locks import Locks
 from pkern.kernel.vfs.mounts import NODEV, RDONLY, FsFlags, Mount, MountTable, Path, top
+from pkern.kernel.vfs.readiness import wake
 from pkern.kernel.vfs.walk import DOTS, FREELY, Last, Place, Rules, place_text, walk
 
 if TYPE_CHECKING:
@@ -114,6 +115,8 @@ class Vfs:
         self.leased: dict[int, list[Lease]] = {}  # by inode; nobody's are not there
         self.inotify = InotifyLimits(kernel.memory.ram)
         self.notify: Notify | None = None  # who is told; None while nobody watches
+        self.mapped_only: dict[int, File] = {}  # by cookie: without a descriptor, and held
+        self._nr_ended = 0  # of these, when it was looked at last
         self._prune_at = 1024
         self.table = MountTable(self.is_in_use, self.everywhere)
         kernel.nsproxy.mnt.table = self.table
@@ -214,6 +217,22 @@ class Vfs:
             self.notify.closed(file)
         if not nr_vmas:
             self.files.pop(file.cookie, None)
+
+    def keep_mapped(self, file: File, handle: Any) -> None:
+        """Let a file without a descriptor hold what it holds until the last mapping of it goes."""
+        self.mapped_only[file.cookie] = file
+        lib.file_tell_end(handle)
+
+    def end_unmapped(self) -> None:
+        """End the files whose last mapping has gone."""
+        nr_ended = lib.machine_files_ended(self.kernel.memory.core)
+        if nr_ended == self._nr_ended:
+            return
+        self._nr_ended, live = nr_ended, self._live_files()
+        for cookie in [cookie for cookie in self.mapped_only if cookie not in live]:
+            file = self.mapped_only.pop(cookie)
+            file.end(0)
+            wake(file.inode)
 
     def open_files(self) -> int:
         """Return how many files are open, by a descriptor or in a mapping."""
@@ -384,12 +403,16 @@ class Vfs:
             file.home = (inode.parent, inode.name) if inode.parent is not None else None
         elif not place.jumped and place.name not in DOTS:
             file.home = place.directory, place.name
-        notify = self.notify  # None once the first event has ended the last watch
-        if notify is not None:
-            notify.used(file, IN_OPEN)
-            if flags & O_TRUNC and place.inode is not None and inode.kind == "file":
-                notify.used(file, IN_MODIFY)
+        self.tell_open(file)
+        cut = flags & O_TRUNC and place.inode is not None and inode.kind == "file"
+        if cut and self.notify is not None:  # the first event may have ended the last watch
+            self.notify.used(file, IN_MODIFY)
         return file
+
+    def tell_open(self, file: File) -> None:
+        """Let those who watch know that a file was opened."""
+        if self.notify is not None:
+            self.notify.used(file, IN_OPEN)
 
     def open_inode(
         self, task: Caller, inode: Inode, path: str, flags: int, mount: Mount | None = None

@@ -1,7 +1,7 @@
 """Open files and descriptors.
 
-A File is what open() makes: shared by dup and fork, closed with its last descriptor. Mappings
-keep a reference of their own in the core.
+A File is what open() makes: shared by dup and fork, closed with its last descriptor, and with the
+last mapping where somebody sees that. Mappings keep a reference of their own in the core.
 """
 
 from __future__ import annotations
@@ -190,12 +190,25 @@ class File:
             raise SyscallError(errno.EBADF)
 
     def put(self) -> None:
-        """Drop one descriptor; the last one closes the file."""
+        """Drop one descriptor; the last one closes the file, if no mapping has it."""
         self.descriptors -= 1
         if self.descriptors > 0:
             return
         handle, self.handle = self.handle, NO_HANDLE
         nr_vmas = lib.file_put(handle) if handle != NO_HANDLE else 0
+        if nr_vmas and self._end_is_seen():
+            self.kernel.vfs.keep_mapped(self, handle)
+        else:
+            self.end(nr_vmas)
+
+    def _end_is_seen(self) -> bool:
+        """Tell whether it matters to anybody when the file ends, beside who has it mapped."""
+        vfs = self.kernel.vfs
+        held = vfs.locks.has(self) or (bool(vfs.leased) and vfs.leases.has(self))
+        return held or self.counted > 0 or (vfs.notify is not None and self.home is not None)
+
+    def end(self, nr_vmas: int) -> None:
+        """Let go of all that an open file has. nr_vmas: that show it still."""
         if self.watcher is not None:
             self.watcher.drop()
         self.kernel.vfs.closed(self, nr_vmas)

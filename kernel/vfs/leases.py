@@ -134,8 +134,12 @@ class Leases:
 
     def closed(self, file: File) -> None:
         """Take away what a file held that is open no more."""
-        if any(lease.file is file for lease in self.held.get(file.inode.ino, ())):
+        if self.has(file):
             self.give_up(file)
+
+    def has(self, file: File) -> bool:
+        """Tell whether an open file holds a lease."""
+        return any(lease.file is file for lease in self.held.get(file.inode.ino, ()))
 
     def _change(self, lease: Lease, kind: int) -> None:
         """Make a lease another one, or none, and let those look again who wait."""

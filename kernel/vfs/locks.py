@@ -175,6 +175,10 @@ class Locks:
         if file in self._owned:
             self.drop_owner(file)
 
+    def has(self, file: File) -> bool:
+        """Tell whether an open file, not a table of descriptors, holds anything."""
+        return file.cookie in self._flocks.get(file.inode.ino, ()) or file in self._owned
+
 
 def _without(record: Record, hole: Record) -> list[Record]:
     """Return what is left of a record: `rrrr / r..r`."""

@@ -105,6 +105,8 @@ def mmap(
             result = mm.go_on(result, core_mmap, *args)
     if handle is not NULL:
         _note_mapped(task, signed32(fd))
+    if flags & lib.MAP_FIXED and task.kernel.vfs.mapped_only:
+        task.kernel.vfs.end_unmapped()
     if flags & FILLED or mm.counters.def_flags:
         _populate_mapped(task, result, length, flags)
     return result
@@ -142,8 +144,11 @@ def munmap(task: Task, addr: int, length: int) -> int:
     result: int = core_munmap(mm.handle, addr, length)
     if result < 0:
         if result == lib.NEED_EVENT:
-            return int(_watched().unmapping(task, addr, length, core_munmap, addr, length))
-        result = mm.go_on(result, core_munmap, addr, length)
+            result = _watched().unmapping(task, addr, length, core_munmap, addr, length)
+        else:
+            result = mm.go_on(result, core_munmap, addr, length)
+    if task.kernel.vfs.mapped_only:
+        task.kernel.vfs.end_unmapped()
     return result
 
 
@@ -234,6 +239,8 @@ def mremap(
         result: int = _watched().mremap(task, addr, old_length, new_length, flags, new_addr)
     else:
         result = mm.call(lib.mm_mremap, addr, old_length, new_length, flags, new_addr)
+    if task.kernel.vfs.mapped_only:
+        task.kernel.vfs.end_unmapped()
     vma = mm.vma_at(result)
     locked = lib.VM_LOCKED | lib.VM_LOCKONFAULT
     old, new = (length + PAGE_MASK & PAGES_OF_WORD for length in (old_length, new_length))

@@ -126,6 +126,7 @@ def _map_segment(task: Task, segment: Segment, addr: int, prot: int, flags: int,
     with kernel.memory.on_behalf_of(task):
         file = kernel.vfs.register(File(kernel, segment.inode, segment.name, mode))
     file.descriptors = 1
+    file.count_as_reader()  # a segment is no program
     try:
         return task.mm.call(lib.mm_mmap, addr, segment.bytes, prot, flags, file.handle, 0)
     except SyscallError as error:

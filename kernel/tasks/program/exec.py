@@ -130,6 +130,7 @@ def open_program(task: Task, wanted: Wanted) -> File:
         task.kernel.vfs.leases.give_way(inode, MAY_READ, O_RDONLY)
     file = task.kernel.vfs.open_inode(task, inode, path, O_RDONLY, mount)
     file.home, file.descriptors = home, 1
+    task.kernel.vfs.tell_open(file)
     try:
         file.run_as_program()
     except SyscallError:

@@ -59,7 +59,7 @@ def test_who_waits_for_a_pipe_as_on_the_host(
     same_as_host(machine, program, ["/tmp"], [str(tmp_path)])
 
 
-@pytest.mark.parametrize("name", ["statx", "dirnotify", "leases"])
+@pytest.mark.parametrize("name", ["statx", "dirnotify", "leases", "mappedonly"])
 def test_times_of_followed_links_watched_directories_and_leases_as_on_the_host(
     compile_c: Compile, machine: Machine, name: str, tmp_path: Path
 ) -> None:
