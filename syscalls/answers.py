@@ -2,7 +2,8 @@
 
 Owns the list. A remembered call takes no argument, changes nothing, and its answer stays until
 Task.forget_answers() is called by whoever changes what it follows from. The others tell the time,
-and let threads sleep on a word of memory. How each is answered: kernel/core/cpu/answers.c.
+let threads sleep on a word of memory, and map and unmap memory. How each is answered:
+kernel/core/cpu/answers.c.
 """
 
 from __future__ import annotations
@@ -17,10 +18,16 @@ from pkern.syscalls.numbers import NUMBERS
 REMEMBERED = ("getpid", "gettid", "getppid", "getuid", "geteuid", "getgid", "getegid")
 OTHERS = {
     "futex": lib.ANSWER_FUTEX,
+    "mmap": lib.ANSWER_MMAP,
+    "munmap": lib.ANSWER_MUNMAP,
     "clock_gettime": lib.ANSWER_TIMESPEC,
     "gettimeofday": lib.ANSWER_TIMEVAL,
     "time": lib.ANSWER_SECONDS,
 }
+
+# mmap: flags that say what is mapped, and those of memory that is there at once.
+OF_WHAT = lib.MAP_NONLINEAR | lib.MAP_ANONYMOUS | lib.MAP_HUGETLB
+FILLED = lib.MAP_POPULATE | lib.MAP_LOCKED
 
 
 def tell(answers: Any) -> None:
@@ -31,6 +38,7 @@ def tell(answers: Any) -> None:
     answers.realtime_clocks = _bits(REALTIME_CLOCKS)
     answers.uptime_clocks = _bits(UPTIME_CLOCKS - CPU_CLOCKS)
     answers.boot_ns = BOOT_EPOCH_NS
+    answers.mmap_flags, answers.mmap_alone = OF_WHAT | FILLED, lib.MAP_ANONYMOUS
 
 
 def _bits(numbers: frozenset[int]) -> int:

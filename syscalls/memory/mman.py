@@ -15,6 +15,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm.mm import NO_PKEY
 from pkern.kernel.vfs.inode import APPEND, IMMUTABLE, MAY_WRITE
 from pkern.syscalls.abi import INT_BITS, signed32
+from pkern.syscalls.answers import FILLED, OF_WHAT
 from pkern.syscalls.table import INT, SINT, syscall
 
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ PAGES_OF_WORD = (1 << 64) - PAGE_SIZE  # lengths wrap before they are used
 MAP_ANONYMOUS, MAP_NONLINEAR = lib.MAP_ANONYMOUS, lib.MAP_NONLINEAR
 POPULATE, NONBLOCK, LOCKED = lib.MAP_POPULATE, lib.MAP_NONBLOCK, lib.MAP_LOCKED
 HUGE = lib.MAP_HUGETLB
-OF_WHAT = MAP_NONLINEAR | MAP_ANONYMOUS | HUGE  # flags that say what is mapped
-FILLED = POPULATE | LOCKED
 MS_SYNC = 4
 PKEY_DISABLE_ACCESS, PKEY_DISABLE_WRITE = 1, 2
 PATIENCE = 64  # tries beyond one a page

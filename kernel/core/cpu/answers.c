@@ -1,12 +1,13 @@
 /*
  * answers.c - system calls that the core answers itself, without leaving the engine.
  *
- * Python says which (run_answers()), and for which stays in the engine (run()).  Three kinds:
+ * Python says which (run_answers()), and for which stays in the engine (run()).  Four kinds:
  *
  *	a remembered answer   what Python has answered this task before; context_forget() when that
  *	                      may have changed.  Python owns the fact
  *	the time              the clock is a word of the core's
  *	a futex               whose sleepers are the core's: futex.c
+ *	memory                mmap of no file, and munmap, where the core's function is all of the call
  *
  * An answer is as Python's would be: the call is counted and takes its time, and where anything is out of
  * the ordinary - memory that has to be brought or may not be written, a trap flag, a syscall instruction
@@ -123,6 +124,42 @@ static bool answer_remembered(processor *p, const struct question *q, uint64_t *
 	return true;
 }
 
+/* Who watches memory sees the call's time, and where an allocation is to fail it may do so but once. */
+static bool is_unwatched(processor *p)
+{
+	const machine *m = p->machine;
+
+	return !is_told(m) && !p->debug && !m->fail_in && !m->task_fail_in;
+}
+
+/* What failed has changed nothing: Python makes the call again, and serves what it needs. */
+static bool take_result(processor *p, int64_t result, uint64_t *rax)
+{
+	if (result < 0)
+		return false;
+	count_work(p, 1);
+	*rax = (uint64_t)result;
+	return true;
+}
+
+static bool answer_mmap(processor *p, const struct question *q, uint64_t *rax)
+{
+	const struct run_answers *a = &p->answers;
+	uint64_t flags = q->args[3], offset = q->args[5];
+
+	if ((flags & a->mmap_flags) != a->mmap_alone || offset & ~PAGE_MASK ||
+	    p->mm->counters.def_flags || !is_unwatched(p))
+		return false;
+	int64_t at = mm_mmap(p->mm, q->args[0], q->args[1], q->args[2], flags, NULL,
+			     offset >> PAGE_SHIFT);
+	return take_result(p, at, rax);
+}
+
+static bool answer_munmap(processor *p, const struct question *q, uint64_t *rax)
+{
+	return is_unwatched(p) && take_result(p, mm_munmap(p->mm, q->args[0], q->args[1]), rax);
+}
+
 static bool answer(processor *p, const struct question *q, uint64_t *rax)
 {
 	switch (q->kind) {
@@ -134,6 +171,10 @@ static bool answer(processor *p, const struct question *q, uint64_t *rax)
 		return answer_seconds(p, q, rax);
 	case ANSWER_FUTEX:
 		return answer_futex(p, q, rax);
+	case ANSWER_MMAP:
+		return answer_mmap(p, q, rax);
+	case ANSWER_MUNMAP:
+		return answer_munmap(p, q, rax);
 	default:
 		return answer_remembered(p, q, rax);
 	}
@@ -142,7 +183,9 @@ static bool answer(processor *p, const struct question *q, uint64_t *rax)
 /* How many registers it takes to answer: rip, flags, and arguments. */
 static int registers_of(uint64_t kind)
 {
-	return is_remembered(kind) ? 2 : kind == ANSWER_FUTEX ? 8 : 4;
+	bool has_six = kind == ANSWER_FUTEX || kind == ANSWER_MMAP;
+
+	return is_remembered(kind) ? 2 : has_six ? 8 : 4;
 }
 
 bool answer_call(processor *p)

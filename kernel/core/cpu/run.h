@@ -72,7 +72,9 @@ enum run_answer {
 	ANSWER_TIMEVAL = 17,  /* gettimeofday */
 	ANSWER_SECONDS = 18,  /* time */
 	ANSWER_FUTEX = 19,    /* futex */
-	ANSWER_CALLS = 512    /* calls in the table */
+	ANSWER_MMAP = 20,
+	ANSWER_MUNMAP = 21,
+	ANSWER_CALLS = 512 /* calls in the table */
 };
 
 struct run_answers {
@@ -80,6 +82,8 @@ struct run_answers {
 		[512]; /* enum run_answer, or a kind of its own below 16 for each call that is remembered */
 	uint64_t realtime_clocks, uptime_clocks; /* bit n: clock n is one */
 	uint64_t boot_ns;                        /* the time of day at boot */
+	uint64_t mmap_flags,
+		mmap_alone; /* of these flags just those: mm_mmap() is all of the call */
 };
 
 enum run_audit { RUN_AUDIT_OFF = 0, RUN_AUDIT_ON = 1 };

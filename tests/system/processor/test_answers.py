@@ -79,6 +79,144 @@ int main(int argc, char **argv)
 	return 0;
 }
 """
+# Each look at memory comes at once behind the call, in the block that follows it.
+MAPS = """
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define PAGE 4096L
+#define PAGES 24
+#define CALL(...) (errno = 0, syscall(__VA_ARGS__))
+enum { RW = PROT_READ | PROT_WRITE, ANON = MAP_PRIVATE | MAP_ANONYMOUS };
+static char *area;
+static sigjmp_buf faulted;
+
+static void on_fault(int signo, siginfo_t *info, void *context)
+{
+	siglongjmp(faulted, 1 + (signo == SIGSEGV) * 2 + ((char *)info->si_addr >= area));
+}
+
+/* What a page holds; -1 - how it faults. */
+static int look(char *at)
+{
+	int how = sigsetjmp(faulted, 0);
+
+	return how ? -1 - how : *(volatile signed char *)at;
+}
+
+static void show(const char *what, long result)
+{
+	long at = (char *)result - area;
+
+	if (at < 0 || at >= PAGES * PAGE)
+		at = result < 0 ? -1 : result > 0;
+	printf("%s %ld %d\\n", what, at, errno);
+}
+
+static unsigned long draw(void)
+{
+	static unsigned long state = 20261201;
+
+	state = state * 6364136223846793005 + 1442695040888963407;
+	return state >> 33;
+}
+
+/* A few calls on a few pages: each page that is there is marked, one that comes anew is empty. */
+static void random_calls(int count)
+{
+	const int types[] = { ANON, ANON | MAP_NORESERVE, ANON | MAP_POPULATE, ANON,
+		MAP_SHARED | MAP_ANONYMOUS };
+	unsigned long sum = 0;
+
+	while (count--) {
+		long first = draw() % PAGES, nr = 1 + draw() % (PAGES - first), length = nr * PAGE;
+		char *at = area + first * PAGE;
+		int type = types[draw() % 5], prot = draw() % 5 ? RW : PROT_READ;
+		long result;
+
+		if (draw() % 2)
+			result = CALL(SYS_munmap, at, length);
+		else
+			result = CALL(SYS_mmap, at, length, prot, type | MAP_FIXED, -1, 0L);
+
+		for (int page = 0; page < PAGES; page++)
+			sum = sum * 31 + look(area + page * PAGE);
+		for (int page = 0; page < PAGES; page++)
+			if (!sigsetjmp(faulted, 0))
+				area[page * PAGE] = 1 + count % 100;
+		sum = sum * 31 + (result < 0);
+	}
+	printf("%lx\\n", sum);
+}
+
+/* One allocation of the call is refused: which, and whether it was met. */
+static void refused(int nth)
+{
+	char number[16] = "";
+	int fd = open("/proc/self/fail-nth", O_RDWR);
+
+	write(fd, number, snprintf(number, sizeof(number), "%d", nth));
+	if (nth % 2)
+		show("map", CALL(SYS_mmap, area + nth * PAGE, PAGE, PROT_READ, ANON | MAP_FIXED, -1, 0L));
+	else
+		show("unmap", CALL(SYS_munmap, area + nth * PAGE, PAGE));
+	pread(fd, number, sizeof(number), 0);
+	printf("left %d\\n", atoi(number));
+	write(fd, "0", 1);
+	close(fd);
+}
+
+int main(int argc, char **argv)
+{
+	struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_NODEFER };
+	struct rlimit small = { 64 << 20, 64 << 20 };
+
+	setvbuf(stdout, 0, _IONBF, 0);
+	sigaction(SIGSEGV, &action, 0);
+	sigaction(SIGBUS, &action, 0);
+	area = mmap(0, PAGES * PAGE, RW, ANON, -1, 0);
+	area[0] = 7;
+	for (int nth = 1; argc > 2 && nth < 9; nth++)
+		refused(nth);
+	if (argc > 2)
+		return 0;
+	show("munmap", CALL(SYS_munmap, area, PAGE));
+	printf("%d\\n", look(area));
+	show("munmap nothing", CALL(SYS_munmap, area, PAGE));
+	show("munmap empty", CALL(SYS_munmap, area, 0L));
+	show("munmap between", CALL(SYS_munmap, area + 1, PAGE));
+	show("munmap beyond", CALL(SYS_munmap, 1L << 62, PAGE));
+	show("mmap there", CALL(SYS_mmap, area, PAGE, RW, ANON | MAP_FIXED_NOREPLACE, -1, 0L));
+	printf("%d\\n", look(area));
+	show("mmap over it", CALL(SYS_mmap, area, PAGE, RW, ANON | MAP_FIXED_NOREPLACE, -1, 0L));
+	show("mmap nothing", CALL(SYS_mmap, 0L, 0L, RW, ANON, -1, 0L));
+	show("mmap no type", CALL(SYS_mmap, 0L, PAGE, RW, MAP_ANONYMOUS, -1, 0L));
+	show("mmap odd place", CALL(SYS_mmap, area + 1, PAGE, RW, ANON | MAP_FIXED, -1, 0L));
+	show("mmap odd offset", CALL(SYS_mmap, area, PAGE, RW, ANON | MAP_FIXED, -1, 1L));
+	show("mmap offset", CALL(SYS_mmap, area, PAGE, RW, ANON | MAP_FIXED, -1, 3 * PAGE));
+	show("mmap no file", CALL(SYS_mmap, 0L, PAGE, RW, MAP_PRIVATE, -1, 0L));
+	show("mmap locked", CALL(SYS_mmap, area, 2 * PAGE, RW, ANON | MAP_FIXED | MAP_LOCKED, -1, 0L));
+	random_calls(atoi(argv[1]));
+	mlockall(MCL_FUTURE);
+	show("mmap when all is locked", CALL(SYS_mmap, area, PAGE, RW, ANON | MAP_FIXED, -1, 0L));
+	unsigned char there;
+	mincore(area, PAGE, &there);
+	printf("%d\\n", there & 1);
+	munlockall();
+	setrlimit(RLIMIT_AS, &small);
+	show("mmap beyond the limit", CALL(SYS_mmap, 0L, 1L << 30, RW, ANON, -1, 0L));
+	return 0;
+}
+"""
 # Any call that Python serves does for the comparison.
 READS = """
 #include <fcntl.h>
@@ -147,6 +285,22 @@ def test_an_answer_is_python_s_own_to_the_nanosecond(compile_c):
     assert lines[2] == b"1 1"
     assert lines[3] == b"0 -1 -1 -1 -1 0"
     assert ours.entries < python_s.entries - 11 * 49
+
+
+def test_maps_of_the_core_are_python_s_and_nothing_shows_that_is_gone(compile_c):
+    program = compile_c(MAPS)
+    ours, python_s = _run(program, "60"), _run(program, "60", answering=False)
+    assert ours[:-1] == python_s[:-1]
+    assert ours.status == 0
+    assert ours.out == on_host(program, "60").out
+    assert ours.entries < python_s.entries
+
+
+def test_an_allocation_that_a_map_is_refused_is_refused_once(compile_c):
+    program = compile_c(MAPS)
+    ours = _run(program, "0", "refused")
+    assert ours[:-1] == _run(program, "0", "refused", answering=False)[:-1]
+    assert b"map -1 12\nleft 0\n" in ours.out
 
 
 @pytest.mark.parametrize("way", ["getppid", "watch"])
@@ -219,10 +373,10 @@ def _functions(program, loop, turns):
     return count
 
 
-# A turn of read is one call, of pipe four calls, two waits and two switches; of futex the same, and
-# none of it is Python's.
+# A turn of read is one call, of pipe four calls, two waits and two switches; of futex the same, of
+# mmap two calls, and none of these is Python's.
 @pytest.mark.parametrize(
-    ("loop", "most"), [("getppid", 0.1), ("read", 18), ("pipe", 182), ("futex", 0.1)]
+    ("loop", "most"), [("getppid", 0.1), ("mmap", 0.1), ("read", 18), ("pipe", 182), ("futex", 0.1)]
 )
 def test_a_call_and_a_switch_take_so_many_functions_of_python(programs, loop, most):
     few, many = (_functions(programs / "bench", loop, turns) for turns in (300, 900))
