@@ -394,12 +394,24 @@ bool is_stale(const processor *p)
 	       p->machine->code_generation != p->code_generation;
 }
 
+/* What the call has changed is empty before the next access; code is dropped only between two runs. */
+static bool catch_up(processor *p)
+{
+	if (p->machine->code_generation != p->code_generation)
+		return false;
+	if (is_stale(p)) {
+		flush_tlb(p);
+		p->generation = p->mm->counters.tlb_generation;
+	}
+	return true;
+}
+
 static void syscall_hook(engine *uc, void *arg)
 {
 	processor *p = arg;
 
 	if (!p->probing && p->current->answers && answer_call(p)) {
-		if (!p->stopped && !is_stale(p))
+		if (!p->stopped && catch_up(p))
 			return;
 		p->again = !p->stopped;
 		p->lib.call.stop(uc);

@@ -88,6 +88,7 @@ MAPS = """
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -158,6 +159,20 @@ static void random_calls(int count)
 	printf("%lx\\n", sum);
 }
 
+/* Code that goes, and other code that comes to its place. */
+static void code_in_place(void)
+{
+	for (int number = 0; number < 4; number++) {
+		char code[] = { 0xb8, number, 0, 0, 0, 0xc3 }; /* mov $number, %eax; ret */
+
+		if (number % 2)
+			CALL(SYS_munmap, area, PAGE);
+		CALL(SYS_mmap, area, PAGE, RW | PROT_EXEC, ANON | MAP_FIXED, -1, 0L);
+		memcpy(area, code, sizeof(code));
+		printf("%d\\n", ((int (*)(void))area)());
+	}
+}
+
 /* One allocation of the call is refused: which, and whether it was met. */
 static void refused(int nth)
 {
@@ -205,6 +220,7 @@ int main(int argc, char **argv)
 	show("mmap offset", CALL(SYS_mmap, area, PAGE, RW, ANON | MAP_FIXED, -1, 3 * PAGE));
 	show("mmap no file", CALL(SYS_mmap, 0L, PAGE, RW, MAP_PRIVATE, -1, 0L));
 	show("mmap locked", CALL(SYS_mmap, area, 2 * PAGE, RW, ANON | MAP_FIXED | MAP_LOCKED, -1, 0L));
+	code_in_place();
 	random_calls(atoi(argv[1]));
 	mlockall(MCL_FUTURE);
 	show("mmap when all is locked", CALL(SYS_mmap, area, PAGE, RW, ANON | MAP_FIXED, -1, 0L));
