@@ -402,7 +402,7 @@ struct machine {
 	struct mm *scan_mm; /* the virtual scan's next; NULL: from the first */
 	struct mapping *mappings;
 	struct file *files;
-	uint64_t nr_ended;
+	uint64_t nr_told_files, nr_ended; /* whose end is told: there are, there were */
 	struct uffd *uffds;
 	uint64_t nr_holds; /* of pages, by pipes */
 	struct ksm ksm;

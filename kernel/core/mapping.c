@@ -747,6 +747,7 @@ uint64_t file_put(file *f)
 	machine *m = f->machine;
 	if (--f->refcount)
 		return f->refcount;
+	m->nr_told_files -= f->end_is_told;
 	m->nr_ended += f->end_is_told;
 	*(f->prev ? &f->prev->next : &m->files) = f->next;
 	if (f->next)
@@ -756,7 +757,11 @@ uint64_t file_put(file *f)
 	return 0;
 }
 
-void file_tell_end(file *f) { f->end_is_told = true; }
+void file_tell_end(file *f)
+{
+	f->end_is_told = true;
+	f->machine->nr_told_files++;
+}
 
 uint64_t machine_files_ended(machine *m) { return m->nr_ended; }
 

@@ -124,12 +124,15 @@ static bool answer_remembered(processor *p, const struct question *q, uint64_t *
 	return true;
 }
 
-/* Who watches memory sees the call's time, and where an allocation is to fail it may do so but once. */
+/*
+ * Who watches memory sees the call's time, where an allocation is to fail it may do so but once, and Python
+ * looks behind each call for files that end with their last mapping.
+ */
 static bool is_unwatched(processor *p)
 {
 	const machine *m = p->machine;
 
-	return !is_told(m) && !p->debug && !m->fail_in && !m->task_fail_in;
+	return !is_told(m) && !p->debug && !m->fail_in && !m->task_fail_in && !m->nr_told_files;
 }
 
 /* What failed has changed nothing: Python makes the call again, and serves what it needs. */
