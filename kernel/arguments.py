@@ -7,7 +7,8 @@ A name that is not known ends with the one that was meant. Imports nothing that 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+
+from pkern.kernel.typed import Any
 
 WORD_MAX = (1 << 64) - 1
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from pkern.kernel import BLOCK_NS, CALL_NS
 from pkern.kernel.core import ffi
+from pkern.kernel.typed import Any
 
 SECOND = 1_000_000_000  # in nanoseconds
 CLOCK_MONOTONIC, CLOCK_BOOTTIME = 1, 7

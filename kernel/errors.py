@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import Any
+
+from pkern.kernel.typed import Any
 
 PUBLIC = "pkern"  # where programs find these, and what a traceback calls them
 SI_KERNEL = 0x80

@@ -11,7 +11,8 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from types import FrameType, ModuleType
-from typing import Any, TypeVar
+
+from pkern.kernel.typed import Any, TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")

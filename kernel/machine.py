@@ -10,7 +10,6 @@ from collections.abc import Callable, Hashable, Iterator, Mapping
 from functools import cached_property, partial
 from operator import attrgetter
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
 
 from pkern.kernel import BLOCK_NS, CALL_NS, DEFAULT_RAM, SIZE_UNITS, arguments, late
 from pkern.kernel.arguments import of_type
@@ -33,6 +32,7 @@ from pkern.kernel.tasks.nsproxy import first_namespaces
 from pkern.kernel.tasks.table import THREADS_MAX, TaskTable, Watch
 from pkern.kernel.tasks.task import Task
 from pkern.kernel.tty.devpts import DRIVERS, DevPts
+from pkern.kernel.typed import TYPE_CHECKING, Any
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs import Vfs
 from pkern.kernel.vfs.fs.devfs import SwapDevice

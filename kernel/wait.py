@@ -12,9 +12,9 @@ import errno
 from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager, nullcontext
 from enum import Enum
-from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import PUBLIC, SyscallError, with_pythons_own
+from pkern.kernel.typed import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pkern.kernel.visits import Visits

@@ -9,10 +9,10 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.log import KERN_WARNING
+from pkern.kernel.typed import TYPE_CHECKING, Any
 from pkern.kernel.vfs.walk import Unread
 from pkern.syscalls.numbers import NAMES
 from pkern.syscalls.table import INT, PATH, SINT, TABLE, Kind, Syscall

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
-from typing import Any, TypeVar
 
 from pkern.kernel.late import LateTable
+from pkern.kernel.typed import Any, TypeVar
 from pkern.kernel.values import NamedTuple
 from pkern.syscalls.numbers import NAMES, NUMBERS
 

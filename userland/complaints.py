@@ -6,9 +6,9 @@ Imports nothing that costs time: every command pays for it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.arguments import did_you_mean
+from pkern.kernel.typed import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pkern.kernel.machine import Kernel

@@ -6,6 +6,7 @@ Owns the life of one `Cpu`. Every TLB miss is served in C;
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from enum import Flag, IntEnum
 from types import TracebackType
@@ -102,7 +103,7 @@ class Cpu:
             (window.window, window.window_bytes, window.ram, window.ram_bytes, window.budget),
         )
         out = ffi.new("cpu **")
-        status = lib.cpu_create(machine, space, bytes(engine_library()), params, out)
+        status = lib.cpu_create(machine, space, os.fsencode(engine_library()), params, out)
         self._handle = out[0]
         self._exit = ffi.new("struct cpu_exit *")
         self._buffer = ffi.new("char[]", OUTPUT_CHUNK)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
+import os
 from functools import cache
-from pathlib import Path
+from importlib.machinery import PathFinder
 
-LIBRARY = Path("lib") / "libunicorn.so.2"
+LIBRARY = os.path.join("lib", "libunicorn.so.2")
 INSTALL = "pip install '.[emulators]' in pkern's folder"
 
 
@@ -15,15 +15,15 @@ class CpuUnavailable(RuntimeError):
 
 
 @cache
-def engine_library() -> Path:
+def engine_library() -> str:
     """Return the path of the installed engine's shared library.
 
     Errors: CpuUnavailable with what to install.
     """
-    spec = importlib.util.find_spec("unicorn")
+    spec = PathFinder.find_spec("unicorn")
     if spec is None or spec.origin is None:
         raise CpuUnavailable(f"the emulators need Unicorn, which is not installed: {INSTALL}")
-    path = Path(spec.origin).parent / LIBRARY
-    if not path.is_file():
+    path = os.path.join(os.path.dirname(spec.origin), LIBRARY)
+    if not os.path.isfile(path):
         raise CpuUnavailable(f"the installed Unicorn has no {LIBRARY}: {INSTALL}")
     return path

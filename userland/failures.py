@@ -5,9 +5,9 @@ Owns which files of a traceback are ours.
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 
-OURS = [Path(__file__).parents[1] / name for name in ("kernel", "syscalls", "userland")]
+FLOORS = ("kernel", "syscalls", "userland")
 
 
 def own_traceback(error: BaseException) -> str:
@@ -36,8 +36,9 @@ def status_of(leaving: SystemExit) -> tuple[int, str]:
 
 def is_ours(filename: str) -> bool:
     """Tell whether a file of a traceback is the kernel's, not the program's."""
-    parents = Path(filename).parents
-    return filename.startswith(("<frozen", "<pkern")) or any(folder in parents for folder in OURS)
+    ours = os.path.dirname(os.path.dirname(__file__))
+    folders = tuple(f"{ours}/{floor}/" for floor in FLOORS)
+    return filename.startswith(("<frozen", "<pkern", *folders))
 
 
 class HookFailed(Exception):

@@ -10,13 +10,13 @@ import os
 from collections.abc import Mapping
 from enum import Enum
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 from pkern.kernel import SIZE_UNITS
 from pkern.kernel.arguments import did_you_mean, of_type
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.numbers import is_decimal
 from pkern.kernel.tasks.rlimits import DEFAULT_RLIMITS, RLIM_INFINITY
+from pkern.kernel.typed import TYPE_CHECKING
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs import names
 from pkern.kernel.vfs.mounts import Path

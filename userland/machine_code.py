@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 from pkern.kernel.cpu.processor import Context
 from pkern.kernel.cpu.scheduler import Scheduler
@@ -19,6 +17,7 @@ from pkern.kernel.machine import Kernel
 from pkern.kernel.tasks.program import exec as execution
 from pkern.kernel.tasks.signal.signals import SIGKILL
 from pkern.kernel.tasks.task import Task
+from pkern.kernel.typed import Any
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs import O_CREAT, O_TRUNC
 from pkern.kernel.vfs.console import HostInput, Sink, Stream, host_sink
@@ -30,6 +29,7 @@ from pkern.userland.given import Given, give, make_directory
 
 ELF_MAGIC = b"\x7fELF"
 STDIN, STDOUT, STDERR = 0, 1, 2
+StrPath = str | os.PathLike[str]
 
 
 class Stdio(NamedTuple):
@@ -54,9 +54,9 @@ def of_host(kernel: Kernel) -> Stdio:
     )
 
 
-def is_program(path: Path) -> bool:
+def is_program(path: StrPath) -> bool:
     """Tell whether a file of the host is an ELF program or a script."""
-    with path.open("rb") as file:
+    with open(path, "rb") as file:
         head = file.read(4)
     return head == ELF_MAGIC or head.startswith(b"#!")
 
@@ -64,7 +64,7 @@ def is_program(path: Path) -> bool:
 def boot_scheduler(kernel: Kernel) -> Scheduler:
     """Return a scheduler for tasks in machine code. Errors: CpuUnavailable."""
     ia32 = function("pkern.syscalls.ia32.calls", "make")
-    library = bytes(engine_library())
+    library = os.fsencode(engine_library())
     kernel.scheduler = Scheduler(kernel, library, abi.raw_calls(), abi.missing, ia32)
     kernel.scheduler.waiting_for = _waiting_for
     answers.tell(kernel.scheduler.processor.answers)
@@ -97,13 +97,14 @@ def open_missing(kernel: Kernel, task: Task) -> None:
             task.fds.put_at(fd, file)
 
 
-def put_program(kernel: Kernel, source: Path, path: str) -> None:
+def put_program(kernel: Kernel, source: StrPath, path: str) -> None:
     """Copy a program of the host into the machine, at an absolute path.
 
     It may be executed by everyone if we may execute the host's.
     Errors: SyscallError, ENOSPC where the machine is too small; OSError of the host.
     """
-    code = source.read_bytes()
+    with open(source, "rb") as host_file:
+        code = host_file.read()
     make_directory(kernel, path.rpartition("/")[0] or "/")
     file = kernel.vfs.open(start_init(kernel), path, O_CREAT | O_TRUNC | O_WRONLY, 0o755)
     file.descriptors = 1
@@ -116,26 +117,26 @@ def put_program(kernel: Kernel, source: Path, path: str) -> None:
         file.put()
 
 
-def interpreter_of(program: Path) -> Path | None:
+def interpreter_of(program: StrPath) -> str | None:
     """Return the interpreter that a script of the host names, if that is what the file is."""
-    with program.open("rb") as file:
+    with open(program, "rb") as file:
         return script_interpreter(file.read(256))
 
 
-def script_interpreter(head: bytes) -> Path | None:
+def script_interpreter(head: bytes) -> str | None:
     """Return the interpreter that a script's first bytes name, if they are a script's."""
     words = head[2:].split(b"\n")[0].split() if head.startswith(b"#!") else []
-    return Path(os.fsdecode(words[0])) if words else None
+    return os.fsdecode(words[0]) if words else None
 
 
-def bring_program(kernel: Kernel, program: Path) -> None:
+def bring_program(kernel: Kernel, program: StrPath) -> None:
     """Copy a program of the host, and a script's interpreter, to the same paths of the machine.
 
     Errors: SyscallError, ENOSPC where the machine is too small, with the file's name; OSError of
     the host.
     """
     for file in (program, interpreter_of(program)):
-        if file is None or not file.is_file():
+        if file is None or not os.path.isfile(file):
             continue
         try:
             put_program(kernel, file, str(file))

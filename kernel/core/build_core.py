@@ -58,7 +58,7 @@ def make_builder() -> FFI:
         "pkern.kernel.core._core",
         preamble(),
         sources=sorted(str(path) for path in CORE.rglob("*.c") if path.name != "_core.c"),
-        depends=sorted(str(path) for path in CORE.rglob("*.h")),
+        depends=[*sorted(str(path) for path in CORE.rglob("*.h")), str(CORE / "interface.py")],
         include_dirs=[str(CORE)],
         extra_compile_args=[
             *flags,

@@ -7,8 +7,6 @@ that is stopped, or held by its tracer, is in no queue.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pkern.kernel.errors import MemoryFault, SyscallError
 from pkern.kernel.late import load
 from pkern.kernel.tasks import news
@@ -29,6 +27,7 @@ from pkern.kernel.tasks.signal.signals import (
 )
 from pkern.kernel.tasks.thread import NO_CALL
 from pkern.kernel.tasks.trace import Steps, Trace, is_held
+from pkern.kernel.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pkern.kernel.cpu.observer import Observed

@@ -7,12 +7,11 @@ are to be looked at leaves it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.late import load
 from pkern.kernel.tasks.thread import IA32, SYSCALL
+from pkern.kernel.typed import TYPE_CHECKING
 from pkern.kernel.wait import RegistersSet, WouldBlock
 
 if TYPE_CHECKING:

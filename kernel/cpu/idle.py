@@ -7,10 +7,10 @@ are handed on between two turns.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING
 
 from pkern.kernel.tasks.signal import signals
 from pkern.kernel.tasks.signal.signals import SI_KERNEL, SigInfo
+from pkern.kernel.typed import TYPE_CHECKING
 from pkern.kernel.wait import outside
 
 if TYPE_CHECKING:

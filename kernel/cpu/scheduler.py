@@ -29,7 +29,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import count
-from typing import TYPE_CHECKING
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.cpu import traps
@@ -46,6 +45,7 @@ from pkern.kernel.late import load
 from pkern.kernel.tasks.kin import is_plain
 from pkern.kernel.tasks.signal.signals import SIGKILL
 from pkern.kernel.tasks.thread import NO_CALL
+from pkern.kernel.typed import TYPE_CHECKING
 from pkern.kernel.wait import WouldBlock
 
 if TYPE_CHECKING:

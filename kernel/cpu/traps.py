@@ -6,14 +6,13 @@ tracer see, and the lines that dmesg has for a signal that nobody handles.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from pkern.kernel.core import lib
 from pkern.kernel.errors import MemoryFault, SyscallError
 from pkern.kernel.log import KERN_INFO
 from pkern.kernel.tasks.program.elf import TASK_SIZE
 from pkern.kernel.tasks.signal import signals
 from pkern.kernel.tasks.signal.signals import SI_KERNEL, SIG_DFL, SIG_IGN, SigInfo
+from pkern.kernel.typed import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task

@@ -7,12 +7,11 @@ Invariant: what a task has run of a turn is counted once, at its end or when som
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from pkern.kernel.clock import SECOND
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.tasks.thread import NO_CALL
 from pkern.kernel.tasks.times import cputime
+from pkern.kernel.typed import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pkern.kernel.cpu.processor import Processor

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 from functools import partial
-from typing import TYPE_CHECKING
 
 from pkern.kernel.cpu.sleepers import begin_anew
 from pkern.kernel.errors import SyscallError
@@ -17,6 +16,7 @@ from pkern.kernel.late import load
 from pkern.kernel.tasks.signal.signals import SA_RESTART, SIGKILL, Fate, is_disturbed
 from pkern.kernel.tasks.thread import NO_CALL, WORD, entry_of
 from pkern.kernel.tasks.trace import is_held
+from pkern.kernel.typed import TYPE_CHECKING
 from pkern.kernel.wait import RESTARTS, RegistersSet, Restart, WouldBlock
 
 if TYPE_CHECKING:

@@ -7,11 +7,10 @@ and tables belong to the core; a task's own wish stands in Task.revirt_vsyscalls
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import KernelBug
 from pkern.kernel.mm.mm import Vma
+from pkern.kernel.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.machine import Machine

@@ -8,7 +8,8 @@ somebody first does.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+
+from pkern.kernel.typed import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from typing import Protocol

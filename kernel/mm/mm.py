@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, partial
 from struct import Struct
-from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import BUS_ADRERR, BusError, MemoryFault, SyscallError, TaskKilled
 from pkern.kernel.mm.memory import Memory
 from pkern.kernel.mm.policy import DEFAULT, Policy, of_core, to_core
 from pkern.kernel.namespaces.user import FIRST, UserNamespace
+from pkern.kernel.typed import TYPE_CHECKING, Any
 from pkern.kernel.values import NamedTuple
 
 if TYPE_CHECKING:

@@ -6,8 +6,7 @@ Source: namespaces(7), include/linux/proc_ns.h of Linux 6.18.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from pkern.kernel.typed import TYPE_CHECKING
 from pkern.kernel.values import NamedTuple
 
 if TYPE_CHECKING:

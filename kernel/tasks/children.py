@@ -9,7 +9,8 @@ from __future__ import annotations
 import heapq
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, TypeVar
+
+from pkern.kernel.typed import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.group import Group

@@ -6,10 +6,9 @@ in its own turn, once its tracer has let it go. Source: do_group_exit() and do_e
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pkern.kernel.tasks.signal.signals import SI_KERNEL, SIGKILL, SigInfo
 from pkern.kernel.tasks.trace import Event
+from pkern.kernel.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task

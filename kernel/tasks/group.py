@@ -18,7 +18,6 @@ object's users are the live tasks that have it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from pkern.kernel.core import ffi
@@ -37,6 +36,7 @@ from pkern.kernel.tasks.signal.signals import (
     send,
 )
 from pkern.kernel.tasks.trace import Option
+from pkern.kernel.typed import TYPE_CHECKING, Any
 from pkern.kernel.values import NamedTuple
 
 if TYPE_CHECKING:

@@ -6,9 +6,8 @@ where it changes (T10).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pkern.kernel.tasks.times import cputime
+from pkern.kernel.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task

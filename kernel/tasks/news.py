@@ -6,10 +6,9 @@ Source: sigaction(2); do_notify_parent() and do_notify_parent_cldstop() of Linux
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pkern.kernel.tasks.signal import signals
 from pkern.kernel.tasks.signal.signals import SA_NOCLDSTOP, SIGCHLD, SigInfo
+from pkern.kernel.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.group import Group

@@ -7,13 +7,13 @@ first asks for them.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from pkern.kernel import late
 from pkern.kernel.clock import CLOCK_BOOTTIME, CLOCK_MONOTONIC
 from pkern.kernel.namespaces.base import CGROUP, IPC, NET, TIME, UTS, Namespace
 from pkern.kernel.namespaces.pid import PidNamespace
 from pkern.kernel.namespaces.user import FIRST
+from pkern.kernel.typed import TYPE_CHECKING
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.mounts import MountNamespace
 

@@ -6,9 +6,8 @@ that an address space points to while one of the process's threads runs in it.
 
 from __future__ import annotations
 
-from typing import Any
-
 from pkern.kernel.core import ffi
+from pkern.kernel.typed import Any
 
 RLIM_INFINITY = (1 << 64) - 1
 MIB = 1 << 20

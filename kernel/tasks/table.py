@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.namespaces.pid import FIRST_NUMBER
 from pkern.kernel.tasks.signal.signals import Queued
+from pkern.kernel.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.machine import Face, Scheduler

@@ -11,7 +11,6 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
-from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm.mm import Mm
@@ -25,6 +24,7 @@ from pkern.kernel.tasks.rlimits import Rlimits
 from pkern.kernel.tasks.signal.altstack import NO_ALT_STACK
 from pkern.kernel.tasks.signal.signals import SIGCHLD, Handlers, Signals, retarget
 from pkern.kernel.tasks.thread import Thread
+from pkern.kernel.typed import TYPE_CHECKING, Any
 from pkern.kernel.vfs.file import FdTable, File
 from pkern.kernel.vfs.fs_struct import NOWHERE, FsStruct
 from pkern.kernel.vfs.inode import MAY_READ, Inode

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.core import ffi
 from pkern.kernel.errors import MemoryFault, SyscallError, TaskKilled
 from pkern.kernel.tasks.registers.rseq import Area
 from pkern.kernel.tasks.signal.altstack import NO_ALT_STACK, AltStack
+from pkern.kernel.typed import TYPE_CHECKING, Any
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.wait import WouldBlock
 

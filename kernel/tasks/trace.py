@@ -14,11 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import TYPE_CHECKING
 
 from pkern.kernel.tasks import news
 from pkern.kernel.tasks.news import CLD_STOPPED, CLD_TRAPPED
 from pkern.kernel.tasks.signal.signals import SI_KERNEL, SI_USER, SIGTRAP, SigInfo
+from pkern.kernel.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task

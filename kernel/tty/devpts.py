@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.late import load
+from pkern.kernel.typed import TYPE_CHECKING
 from pkern.kernel.vfs.inode import DirInode, Inode, Watcher
 
 if TYPE_CHECKING:

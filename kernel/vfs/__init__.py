@@ -9,13 +9,13 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.late import load
 from pkern.kernel.log import KERN_INFO
 from pkern.kernel.namespaces.base import MNT
+from pkern.kernel.typed import TYPE_CHECKING, Any, Protocol
 from pkern.kernel.vfs import names
 from pkern.kernel.vfs.file import O_APPEND, O_DIRECT, O_PATH, File
 from pkern.kernel.vfs.fs.devfs import DevFs

@@ -7,11 +7,11 @@ last mapping where somebody sees that. Mappings keep a reference of their own in
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.late import load
+from pkern.kernel.typed import TYPE_CHECKING, Any
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, Inode
 from pkern.kernel.vfs.mounts import NOATIME, NODIRATIME, NOEXEC, RDONLY

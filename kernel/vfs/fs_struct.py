@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+from pkern.kernel.typed import TYPE_CHECKING, Any
 from pkern.kernel.vfs.mounts import Mount, Path
 
 if TYPE_CHECKING:

@@ -10,15 +10,15 @@ from __future__ import annotations
 import errno
 import stat
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from pkern.kernel.clock import SECOND
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.typed import TYPE_CHECKING, Any, Protocol
 from pkern.kernel.vfs.errseq import NO_ERRORS, NO_SAMPLES, ErrorSequence
 
 if TYPE_CHECKING:
-    from typing import Self
+    from typing import ClassVar, Self
 
     from pkern.kernel.namespaces.base import Namespace
     from pkern.kernel.vfs.file import File

@@ -7,8 +7,7 @@ closer held.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from pkern.kernel.typed import TYPE_CHECKING
 from pkern.kernel.values import NamedTuple
 
 if TYPE_CHECKING:

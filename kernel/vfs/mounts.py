@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.namespaces.base import MNT, Namespace
+from pkern.kernel.typed import TYPE_CHECKING, Any
 from pkern.kernel.values import NamedTuple
 
 if TYPE_CHECKING:

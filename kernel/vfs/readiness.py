@@ -9,9 +9,9 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 from enum import Enum
-from typing import TYPE_CHECKING, NoReturn
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.typed import TYPE_CHECKING, NoReturn
 from pkern.kernel.vfs.file import O_NONBLOCK
 from pkern.kernel.wait import WouldBlock
 

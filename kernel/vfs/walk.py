@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import errno
 from enum import Enum
-from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.typed import TYPE_CHECKING
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.inode import MAY_EXEC, Inode, LinkInode
 from pkern.kernel.vfs.mounts import RDONLY, Mount, Path, Spot, lies_in, shown

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import errno
 import struct
-from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.typed import TYPE_CHECKING
 from pkern.kernel.vfs.file import CLOEXEC, NO_CLOEXEC, File
 from pkern.kernel.vfs.inode import Inode
 from pkern.kernel.vfs.mounts import RDONLY, Path

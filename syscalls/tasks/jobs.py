@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.credentials import Ids
 from pkern.kernel.tasks.locks.robust import HEAD
 from pkern.kernel.tasks.registers.rseq import SIZE, Area, enter, leave
+from pkern.kernel.typed import TYPE_CHECKING
 from pkern.kernel.wait import Restart, WouldBlock
 from pkern.syscalls.table import INT, SINT, syscall
 

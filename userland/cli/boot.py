@@ -4,9 +4,9 @@ Owns the reading of the boot options that options.py declares.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 
 from pkern.kernel import DEFAULT_RAM
 from pkern.kernel.log import Record
@@ -25,7 +25,7 @@ def boot(options: argparse.Namespace) -> Kernel:
     kernel.log.register_console(_show_line)
     _warn_of_a_small_host(kernel, options)
     if options.host:
-        mount_host(kernel, Path(options.host))
+        mount_host(kernel, options.host)
     return kernel
 
 
@@ -44,7 +44,8 @@ def _warn_of_a_small_host(kernel: Kernel, options: argparse.Namespace) -> None:
 
 def host_available() -> int:
     """Return the bytes of memory that programs of the host may still take (proc(5), meminfo)."""
-    fields = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    with open("/proc/meminfo") as file:
+        fields = dict(line.split(":") for line in file)
     return int(fields["MemAvailable"].split()[0]) << 10
 
 
@@ -52,13 +53,13 @@ def _show_line(record: Record) -> None:
     print(record.line(), file=sys.stderr)
 
 
-def mount_host(kernel: Kernel, folder: Path) -> None:
+def mount_host(kernel: Kernel, folder: str) -> None:
     """Mount a host directory read-only at /host."""
     from pkern.kernel.vfs.fs.hostfs import HostFs
 
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise UsageError(f"'{folder}' is not a directory of the host")
-    kernel.vfs.mount("/host", HostFs(str(folder)))
+    kernel.vfs.mount("/host", HostFs(folder))
 
 
 def read_sysctls(pairs: Iterable[str], file_name: str | None) -> dict[str, int | str]:
@@ -74,14 +75,16 @@ def read_sysctls(pairs: Iterable[str], file_name: str | None) -> dict[str, int |
     return result
 
 
-def parse_sysctl_file(path: Path) -> dict[str, str]:
+def parse_sysctl_file(path: str) -> dict[str, str]:
     """Return the settings of a file in sysctl.conf's format.
 
     One NAME=VALUE a line; # and ; begin comments; a slash may stand for the dot. What cannot be set
     is left out where a - stands before the name.
     """
     result, may_fail = {}, set()
-    for number, line in enumerate(path.read_text(errors="replace").splitlines(), start=1):
+    with open(path, errors="replace") as file:
+        lines = file.read().splitlines()
+    for number, line in enumerate(lines, start=1):
         text = line.strip()
         if not text or text[0] in "#;":
             continue

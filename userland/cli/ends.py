@@ -7,8 +7,6 @@ traceback are a program's.
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.tasks.signal.signals import (
     SIGFPE,
@@ -19,6 +17,7 @@ from pkern.kernel.tasks.signal.signals import (
     SIGTRAP,
     Fate,
 )
+from pkern.kernel.typed import TYPE_CHECKING, Any
 from pkern.kernel.values import NamedTuple
 from pkern.userland.cli.options import naming
 from pkern.userland.failures import own_traceback
@@ -117,8 +116,8 @@ def tell(
         say_ended(task.program or given.argv[0], task.group.exit_status or 0, where)
     if json_file:
         text = page(kernel, task, given, ending, signo)
-        with naming(json_file):
-            Path(json_file).write_text(text, errors="surrogateescape")
+        with naming(json_file), open(json_file, "w", errors="surrogateescape") as file:
+            file.write(text)
     return ending.status
 
 

@@ -12,11 +12,11 @@ import sys
 from argparse import REMAINDER, SUPPRESS, Namespace
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Any, TextIO
 
 from pkern import __version__
 from pkern.kernel.arguments import did_you_mean
 from pkern.kernel.errors import KernelPanic, MachineClosed, NoRoom, SyscallError
+from pkern.kernel.typed import Any, TextIO
 from pkern.userland.cli.options import HelpfulParser, UsageError
 from pkern.userland.cli.startup import BROKEN_PIPE, INTERRUPTED
 

@@ -10,12 +10,12 @@ import os
 import sys
 from functools import cache
 from math import isfinite, nan
-from pathlib import Path
-from typing import Any, NoReturn
+from stat import S_ISCHR
 
 from pkern.kernel import BLOCK_NS, CALL_NS, DEFAULT_RAM
 from pkern.kernel.arguments import did_you_mean, nearest
 from pkern.kernel.numbers import is_decimal
+from pkern.kernel.typed import Any, NoReturn
 
 # argparse would look for translations of its own few words, in files, for each parser. Not str():
 # a description that is not there is None here too.
@@ -238,9 +238,16 @@ def add_mount(where: argparse._ActionsContainer) -> None:
     )
 
 
-def existing(name: str) -> Path:
+def host_path(name: str) -> str:
+    """Return a path of the host without ~ and what leads nowhere: // and /./ ."""
+    path = os.path.expanduser(name)
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    return "/" * path.startswith("/") + "/".join(parts) or "."
+
+
+def existing(name: str) -> str:
     """Return the path of a host file that can be read, or raise UsageError."""
-    path = Path(name).expanduser()
+    path = host_path(name)
     if not name:
         raise UsageError("there is no file ''")
     if os.path.isdir(path):
@@ -263,9 +270,10 @@ def current_directory() -> str:
 def contents(name: str) -> bytes:
     """Return what a host file holds, to its end, or raise UsageError."""
     path = existing(name)
-    if path.is_char_device() and name != os.devnull:
+    if S_ISCHR(os.stat(path).st_mode) and name != os.devnull:
         raise UsageError(f"'{name}' is a device, which may have no end; name a file")
-    return path.read_bytes()
+    with open(path, "rb") as file:
+        return file.read()
 
 
 def natural(text: str) -> int:
@@ -286,25 +294,25 @@ def _number(text: str, least: int) -> int:
     return int(text)
 
 
-def regular(name: str) -> Path:
+def regular(name: str) -> str:
     """Return the path of a host file that can be read and has an end, or raise UsageError."""
     path = existing(name)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise UsageError(f"'{name}' is no regular file: its length must be known")
     return path
 
 
-def writable(name: str) -> Path:
+def writable(name: str) -> str:
     """Return the path of a host file that can be written, or raise UsageError.
 
     For results of long work: the complaint comes before it.
     """
-    path = Path(name).expanduser()
+    path = host_path(name)
     if not name:
         raise UsageError("'' is no name of a file")
-    if path.is_dir():
+    if os.path.isdir(path):
         raise UsageError(f"'{name}' is a directory; name a file")
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
+    if not os.access(path if os.path.exists(path) else _folder(path), os.W_OK):
         raise UsageError(f"'{name}' cannot be written")
     return path
 
@@ -325,7 +333,7 @@ class naming:
     Errors: UsageError, with status 1.
     """
 
-    def __init__(self, name: str | Path) -> None:
+    def __init__(self, name: str | os.PathLike[str]) -> None:
         self._name = name
 
     def __enter__(self) -> None:
@@ -337,8 +345,13 @@ class naming:
             raise UsageError(why, 1) from error
 
 
-def _neighbour(path: Path) -> str:
-    if not os.path.isdir(path.parent):
-        return f": the folder '{path.parent}' does not exist"
-    guesses = nearest(path.name, (entry.name for entry in path.parent.iterdir()))
-    return f"; did you mean '{path.parent / guesses[0]}'?" if guesses else ""
+def _folder(path: str) -> str:
+    return os.path.dirname(path) or "."
+
+
+def _neighbour(path: str) -> str:
+    folder, name = _folder(path), os.path.basename(path)
+    if not os.path.isdir(folder):
+        return f": the folder '{folder}' does not exist"
+    guesses = nearest(name, os.listdir(folder))
+    return f"; did you mean '{host_path(os.path.join(folder, guesses[0]))}'?" if guesses else ""

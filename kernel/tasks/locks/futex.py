@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Hashable, Iterable
-from typing import TYPE_CHECKING, TypeAlias
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.signal.signals import is_disturbed
+from pkern.kernel.typed import TYPE_CHECKING, TypeAlias
 from pkern.kernel.values import NamedTuple
 
 if TYPE_CHECKING:

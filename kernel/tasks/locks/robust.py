@@ -7,7 +7,6 @@ word that a thread library watches becomes 0. Source: set_robust_list(2), set_ti
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import MemoryFault, SyscallError, TaskKilled
 from pkern.kernel.tasks.locks.futex import (
@@ -19,6 +18,7 @@ from pkern.kernel.tasks.locks.futex import (
     wake,
     word_at,
 )
+from pkern.kernel.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task

@@ -7,7 +7,6 @@ Capabilities of files: kernel/vfs/filecaps.py.
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING
 
 from pkern.kernel import late
 from pkern.kernel.errors import SyscallError
@@ -20,6 +19,7 @@ from pkern.kernel.tasks.credentials import (
     Credentials,
     caps_of,
 )
+from pkern.kernel.typed import TYPE_CHECKING
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.inode import FILE_CAPS, S_ISGID, S_ISUID
 from pkern.kernel.vfs.mounts import NOSUID

@@ -8,9 +8,9 @@ Source: rseq(2), kernel docs "Restartable Sequences".
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import MemoryFault, SyscallError
+from pkern.kernel.typed import TYPE_CHECKING
 from pkern.kernel.values import NamedTuple
 
 if TYPE_CHECKING:

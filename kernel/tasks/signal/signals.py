@@ -9,10 +9,10 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable
 from enum import Enum
-from typing import TYPE_CHECKING
 
 from pkern.kernel import late
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.typed import TYPE_CHECKING
 from pkern.kernel.values import NamedTuple
 
 if TYPE_CHECKING:

@@ -6,13 +6,12 @@ the group's. Source: setitimer(2), getrlimit(2); kernel/time/posix-cpu-timers.c 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pkern.kernel.clock import SECOND
 from pkern.kernel.late import load
 from pkern.kernel.tasks.rlimits import RLIM_INFINITY
 from pkern.kernel.tasks.signal import signals
 from pkern.kernel.tasks.signal.signals import SI_KERNEL, SIGKILL, SIGXCPU, SigInfo
+from pkern.kernel.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.group import Group

@@ -6,11 +6,11 @@ A ramfs is one that nothing limits and nothing is known of but the root's mode.
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm.policy import DEFAULT, to_core
+from pkern.kernel.typed import TYPE_CHECKING, Any
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.fs.devfs import special_inode
 from pkern.kernel.vfs.inode import (

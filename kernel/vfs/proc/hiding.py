@@ -5,8 +5,7 @@ Owns what the options gid=, hidepid= and subset= of proc(5) have set.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from pkern.kernel.typed import TYPE_CHECKING
 from pkern.kernel.vfs.inode import in_group
 
 if TYPE_CHECKING:

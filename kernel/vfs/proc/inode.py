@@ -10,9 +10,9 @@ import errno
 import functools
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, cast
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.typed import TYPE_CHECKING, cast
 from pkern.kernel.vfs.fs.latedir import LateDir
 from pkern.kernel.vfs.inode import (
     FROM_START,

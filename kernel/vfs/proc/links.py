@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.numbers import name_number
+from pkern.kernel.typed import TYPE_CHECKING
 from pkern.kernel.vfs.file import File
 from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, Inode
 from pkern.kernel.vfs.mounts import Path

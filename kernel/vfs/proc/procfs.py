@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import errno
 from functools import partial
-from typing import TYPE_CHECKING
 
 from pkern.kernel import late
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.numbers import name_number
 from pkern.kernel.tasks.attributes import DUMP_USER
+from pkern.kernel.typed import TYPE_CHECKING
 from pkern.kernel.vfs.inode import Inode
 from pkern.kernel.vfs.proc.hiding import INVISIBLE, NOACCESS, Hiding
 from pkern.kernel.vfs.proc.inode import LateProcDir, ProcDir, TextFile, task_of

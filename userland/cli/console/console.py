@@ -254,7 +254,7 @@ class Console(cmd.Cmd):
     def do_run(self, line: str) -> None:
         """run PROGRAM [ARGUMENT...]: run a program of the host's disk: FILE.py, or machine code."""
         words = self._words(line, at_least=1)
-        path = existing(words[0])
+        path = Path(existing(words[0]))
         if path.suffix == ".py":
             self.status = self._run_python(path, words)
         else:

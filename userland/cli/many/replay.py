@@ -6,6 +6,7 @@ import argparse
 import shlex
 import sys
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pkern.userland.cli.many import explore
@@ -49,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     from pkern.userland.explore.strategies import Replay
 
     try:
-        recording = Recording.read(existing(options.recording))
+        recording = Recording.read(Path(existing(options.recording)))
     except BadRecording as error:
         raise UsageError(str(error)) from error
     parser = HelpfulParser(prog="pkern replay")

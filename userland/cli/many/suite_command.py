@@ -101,8 +101,8 @@ def _suite(options: argparse.Namespace) -> Suite:
             ),
             options.exit_status,
             options.cases,
-            read_expected(existing(options.expect)) if options.expect else (),
-            failed_before(existing(options.rerun_failed)) if options.rerun_failed else None,
+            read_expected(Path(existing(options.expect))) if options.expect else (),
+            failed_before(Path(existing(options.rerun_failed))) if options.rerun_failed else None,
             wall_seconds(options),
             options.jobs or None,
         )

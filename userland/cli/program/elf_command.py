@@ -11,8 +11,6 @@ import errno
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
 
 from pkern.kernel.clock import TimeIsUp
 from pkern.kernel.cpu.processor import ProcessorUnavailable
@@ -23,6 +21,7 @@ from pkern.kernel.machine import Kernel
 from pkern.kernel.tasks.program import elf
 from pkern.kernel.tasks.signal.signals import SIGINT, SIGKILL
 from pkern.kernel.tasks.task import Task
+from pkern.kernel.typed import TYPE_CHECKING, Protocol
 from pkern.kernel.vfs.console import HostInput, Sink, Stream, host_sink, write_all
 from pkern.userland.cli import ends
 from pkern.userland.cli.boot import boot
@@ -68,7 +67,7 @@ Emit = Callable[[str], object]
 # ---- the machine's files ----
 
 
-def _bring(kernel: Kernel, program: Path) -> None:
+def _bring(kernel: Kernel, program: str) -> None:
     """Copy a program of the host, and a script's interpreter, to the same paths of the machine."""
     try:
         bring_program(kernel, program)
@@ -86,10 +85,10 @@ def fill_root(kernel: Kernel, name: str, root: str | None, layer: Layer = Layer.
     if root is not None:
         return name
     program = program_file(name)
-    if not program.is_absolute():
-        program = current_directory() / program
+    if not os.path.isabs(program):
+        program = os.path.join(current_directory(), program)
     _bring(kernel, program)
-    return str(program)
+    return program
 
 
 # ---- descriptors ----
@@ -149,7 +148,7 @@ def _what_shows(path: str) -> str:
 def _what_lacks(head: bytes) -> str:
     """Return why execve has not found what a program that begins with head needs."""
     interpreter = script_interpreter(head)
-    if interpreter is not None and not interpreter.is_file():
+    if interpreter is not None and not os.path.isfile(interpreter):
         return f"its interpreter '{interpreter}' is not on the machine"
     return "its loader is not on the machine (--root / shows the host's; static needs none)"
 
@@ -392,8 +391,8 @@ def _run_twice(options: argparse.Namespace) -> int:
     for fd, data in first.output:
         write_all(fd, data)
     if options.output:
-        with naming(options.output):
-            Path(options.output).write_text("\n".join([*first.trace, ""]))
+        with naming(options.output), open(options.output, "w") as file:
+            file.write("\n".join([*first.trace, ""]))
     elif traced(options):
         _to_stderr("\n".join(first.trace))
     for line in first.log if options.dmesg else ():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pkern.userland.cli.options import UsageError, existing
@@ -19,7 +20,7 @@ class HookDoor:
 
     def __init__(self, name: str) -> None:
         try:
-            self._hooks = load(existing(name))
+            self._hooks = load(Path(existing(name)))
         except BadHook as error:
             raise UsageError(str(error)) from error
         self._hooking: Hooking | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.clock import TimeIsUp
@@ -54,7 +55,7 @@ def run_looked_at(
 
 def _run_python(kernel: Kernel, options: argparse.Namespace, stop: Stop, call: Call) -> int:
     try:
-        program = load_program(program_file(options.file))
+        program = load_program(Path(program_file(options.file)))
     except NoMain as error:
         raise UsageError(str(error)) from error
     except Exception as error:

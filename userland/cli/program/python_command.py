@@ -8,6 +8,7 @@ import difflib
 import io
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.clock import TimeIsUp
@@ -52,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _run_once(options: argparse.Namespace, tracer: Tracer | None) -> int:
     try:
-        program = load_program(existing(options.file))
+        program = load_program(Path(existing(options.file)))
     except NoMain as error:
         raise UsageError(str(error)) from error
     except Exception as error:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.arguments import did_you_mean
+from pkern.kernel.typed import TYPE_CHECKING, Any
 from pkern.userland.cli.options import (
     HelpfulParser,
     UsageError,
@@ -332,12 +332,12 @@ def _note_late_options(options: argparse.Namespace) -> None:
         )
 
 
-def program_file(name: str) -> Path:
+def program_file(name: str) -> str:
     """Return a program of the host, or raise UsageError with the exit status of a shell."""
     try:
         return existing(name)
     except UsageError as error:
-        missing = not name or not Path(name).expanduser().exists()
+        missing = not name or not os.path.exists(os.path.expanduser(name))
         raise UsageError(str(error), 127 if missing else 126) from error
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from pathlib import Path
-from typing import TYPE_CHECKING
 
+from pkern.kernel.typed import TYPE_CHECKING
 from pkern.userland.cli.options import UsageError, naming, writable
 from pkern.userland.cli.program.run import command_line, injector, style, traced
 from pkern.userland.given import Layer, NotGiven
@@ -124,8 +124,8 @@ def viewing(kernel: Kernel, file: str | None, title: str, most: int = 0) -> Iter
         yield
     if recorder.recording is not None:
         text = page(page_data(recorder.recording, kernel.inspect), title)
-        with naming(file):
-            Path(file).expanduser().write_text(text, encoding="utf-8")
+        with naming(file), open(os.path.expanduser(file), "w", encoding="utf-8") as out:
+            out.write(text)
 
 
 def viewing_run(kernel: Kernel, options: argparse.Namespace) -> AbstractContextManager[None]:

@@ -1,6 +1,7 @@
 """The command `pkern bench`."""
 
 import argparse
+from pathlib import Path
 
 from pkern.kernel.arguments import did_you_mean
 from pkern.userland.cli.options import UsageError, naming, writable
@@ -36,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
         names = [case.name for case in cases_here()[0]]
         hint = did_you_mean(options.only, names, "\n  ".join(["; choose of", *names]))
         raise UsageError(f"--only {options.only}: no row has this in its name{hint}")
-    report = writable(options.json) if options.json is not None else None
+    report = Path(writable(options.json)) if options.json is not None else None
     try:
         rows = run_bench(options.rounds, show_progress, cases)
     except NoCompiler as error:

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from pathlib import Path
 
 from pkern.userland.cli.options import AMPLE, UsageError, add_machine_options, regular, set_usage
 
@@ -30,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
     from pkern.userland.engine import CpuUnavailable
     from pkern.userland.tables import print_table
 
-    path = regular(options.file)
+    path = Path(regular(options.file))
     if options.ram == AMPLE:
         options.ram = bochs.machine_ram(path.stat().st_size)
     with boot(options) as kernel:

@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Tell the story of the file that was named."""
     check_view(options.view)
-    return tell(regular(options.file) if options.file else compiled_core(), options.view)
+    return tell(Path(regular(options.file)) if options.file else compiled_core(), options.view)
 
 
 def tell(path: Path, view: str | None = None) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from pathlib import Path
 
 from pkern.kernel.errors import KernelPanic
 from pkern.kernel.machine import parse_size
@@ -68,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run a guest and return its first process's exit status. Errors: UsageError."""
-    program = existing(options.program)
+    program = Path(existing(options.program))
     config = _config(options)
     if options.ram == AMPLE:
         options.ram = str(2 * config.ram + HOST_SPARE)
