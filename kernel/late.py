@@ -9,7 +9,6 @@ from __future__ import annotations
 import _signal as signal  # type: ignore[import-not-found]  # as in userland/cli/startup.py
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from importlib import import_module
 from types import FrameType, ModuleType
 
 from pkern.kernel.typed import Any, TypeVar
@@ -34,16 +33,21 @@ def load(module: str) -> ModuleType:
 
 def _imported(module: str) -> ModuleType:
     if module in sys.modules:
-        return import_module(module)
+        return _import(module)
     came: list[int] = []
     handlers = _held_back(lambda signo, frame: came.append(signo))
     try:
-        return import_module(module)
+        return _import(module)
     finally:
         for signo, handler in handlers.items():
             signal.signal(signo, handler)
         for signo in came:
             handlers[signo](signo, None)
+
+
+def _import(module: str) -> ModuleType:
+    __import__(module)  # module importlib would bring module warnings, which a start does not need
+    return sys.modules[module]
 
 
 def _held_back(note: Handler) -> dict[int, Handler]:

@@ -31,6 +31,7 @@ from pkern.kernel.cpu.stops import peek
 from pkern.kernel.inspect.inspector import filled
 from pkern.kernel.mm.mm import Mm
 from pkern.kernel.tasks.thread import Thread
+from pkern.kernel.values import Enum as Word
 from pkern.kernel.vfs.fs.hostfs import HostFile
 from pkern.kernel.vfs.inode import MappedInode
 
@@ -227,6 +228,7 @@ WRITERS: dict[type, Callable[[Any, Any], Iterable[object]]] = {
     set: _Walk.set,
     frozenset: _Walk.set,
     Enum: _Walk.name,
+    Word: _Walk.name,
     type: _Walk.name,
     ModuleType: _Walk.name,
     BuiltinFunctionType: _Walk.builtin,

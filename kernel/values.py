@@ -1,9 +1,10 @@
-"""Named tuples that cost a start little.
+"""Named tuples and enumerations that cost a start little.
 
 typing.NamedTuple compiles each field's annotation when a class is made, only to see that it is a
 type; type checkers do that better. Here the annotations are names and nothing else. And
 collections.namedtuple compiles a constructor for each class; here one is compiled for each number
-of fields, and a class has it with names of its own.
+of fields, and a class has it with names of its own. What module enum makes of a class with four
+members takes as long as importing a module; here a member has a name and a value, and no more.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from functools import cache
 from pkern.kernel.typed import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from enum import Enum as Enum
     from typing import NamedTuple as NamedTuple
 else:
     from types import FunctionType
@@ -79,3 +81,29 @@ else:
 
     class NamedTuple(metaclass=_Maker):
         """What typing.NamedTuple is: a tuple whose fields are the annotations of the class."""
+
+    class _Members(type):
+        def __iter__(cls):
+            return iter(cls._members)
+
+    class Enum(metaclass=_Members):
+        """What enum.Enum is, for words of which nobody asks more than which one it is."""
+
+        __slots__ = ("name", "value")
+
+        def __init_subclass__(cls):
+            words = [(name, value) for name, value in vars(cls).items() if name[0] != "_"]
+            cls._members = [cls._made(name, value) for name, value in words]
+
+        @classmethod
+        def _made(cls, name, value):
+            member = object.__new__(cls)
+            member.name, member.value = name, value
+            setattr(cls, name, member)
+            return member
+
+        def __repr__(self):
+            return f"{type(self).__name__}.{self.name}"
+
+        def __reduce__(self):  # a copy, in this process or another, is the member itself
+            return getattr, (type(self), self.name)

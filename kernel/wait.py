@@ -11,10 +11,10 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager, nullcontext
-from enum import Enum
 
 from pkern.kernel.errors import PUBLIC, SyscallError, with_pythons_own
 from pkern.kernel.typed import TYPE_CHECKING, Any
+from pkern.kernel.values import Enum
 
 if TYPE_CHECKING:
     from pkern.kernel.visits import Visits

@@ -13,8 +13,6 @@ tree and are mapped into this package by the build (setup.py).
         page = sys.mmap(0, 4096, sys.PROT_READ, sys.MAP_PRIVATE | sys.MAP_ANONYMOUS)
 """
 
-from importlib import import_module
-
 __version__ = "0.1.0"
 
 # Public name -> the module that holds it, and its name there.
@@ -75,8 +73,10 @@ def __getattr__(name: str) -> object:
     """Bring in a public name. Errors: AttributeError."""
     if name not in _HOMES:
         raise AttributeError(f"module 'pkern' has no attribute {name!r}", name=name)
+    from pkern.kernel.late import load
+
     module, attribute = _HOMES[name]
-    value = globals()[name] = getattr(import_module(module), attribute)
+    value = globals()[name] = getattr(load(module), attribute)
     return value
 
 

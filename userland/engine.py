@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from functools import cache
-from importlib.machinery import PathFinder
 
-LIBRARY = os.path.join("lib", "libunicorn.so.2")
+LIBRARY = os.path.join("unicorn", "lib", "libunicorn.so.2")
 INSTALL = "pip install '.[emulators]' in pkern's folder"
 
 
@@ -20,10 +20,8 @@ def engine_library() -> str:
 
     Errors: CpuUnavailable with what to install.
     """
-    spec = PathFinder.find_spec("unicorn")
-    if spec is None or spec.origin is None:
-        raise CpuUnavailable(f"the emulators need Unicorn, which is not installed: {INSTALL}")
-    path = os.path.join(os.path.dirname(spec.origin), LIBRARY)
-    if not os.path.isfile(path):
-        raise CpuUnavailable(f"the installed Unicorn has no {LIBRARY}: {INSTALL}")
-    return path
+    for folder in sys.path:
+        path = os.path.join(folder, LIBRARY)
+        if os.path.isfile(path):
+            return path
+    raise CpuUnavailable(f"the emulators need Unicorn, which is not installed: {INSTALL}")

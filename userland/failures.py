@@ -39,11 +39,3 @@ def is_ours(filename: str) -> bool:
     ours = os.path.dirname(os.path.dirname(__file__))
     folders = tuple(f"{ours}/{floor}/" for floor in FLOORS)
     return filename.startswith(("<frozen", "<pkern", *folders))
-
-
-class HookFailed(Exception):
-    """A hook of the user's has raised an exception: the cause."""
-
-    def __init__(self, cause: Exception) -> None:
-        super().__init__(str(cause))
-        self.cause = cause

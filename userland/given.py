@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from enum import Enum
 from types import MappingProxyType
 
 from pkern.kernel import SIZE_UNITS
@@ -17,7 +16,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.numbers import is_decimal
 from pkern.kernel.tasks.rlimits import DEFAULT_RLIMITS, RLIM_INFINITY
 from pkern.kernel.typed import TYPE_CHECKING
-from pkern.kernel.values import NamedTuple
+from pkern.kernel.values import Enum, NamedTuple
 from pkern.kernel.vfs import names
 from pkern.kernel.vfs.mounts import Path
 from pkern.kernel.vfs.walk import Last
@@ -42,6 +41,14 @@ class NotGiven(ValueError):
     """Something that a program cannot be given; the text says why, as a sentence."""
 
     __module__, __qualname__ = ValueError.__module__, ValueError.__qualname__  # in a traceback
+
+
+class HookFailed(Exception):
+    """A hook that the program was given has raised an exception: the cause."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
 
 
 class Given(NamedTuple):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Sized
-from enum import Enum
 from functools import cached_property
 
 from pkern.kernel.core import ffi, lib
@@ -30,6 +29,7 @@ from pkern.kernel.errors import (
 from pkern.kernel.late import load
 from pkern.kernel.log import Log
 from pkern.kernel.typed import TYPE_CHECKING, Any, Protocol
+from pkern.kernel.values import Enum
 
 if TYPE_CHECKING:
     from pkern.kernel.mm.failures import Failures

@@ -7,10 +7,9 @@ Invariants: effective <= permitted; ambient <= permitted and inheritable.
 from __future__ import annotations
 
 import functools
-from enum import Enum
 
 from pkern.kernel.namespaces.user import FIRST, UserNamespace
-from pkern.kernel.values import NamedTuple
+from pkern.kernel.values import Enum, NamedTuple
 
 CAPS = (
     "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID",

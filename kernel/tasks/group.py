@@ -17,8 +17,8 @@ object's users are the live tasks that have it.
 
 from __future__ import annotations
 
+from _weakref import ref
 from collections.abc import Callable
-from weakref import ref
 
 from pkern.kernel.core import ffi
 from pkern.kernel.tasks import news

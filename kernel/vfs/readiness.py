@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from enum import Enum
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.typed import TYPE_CHECKING, NoReturn
+from pkern.kernel.values import Enum
 from pkern.kernel.vfs.file import O_NONBLOCK
 from pkern.kernel.wait import WouldBlock
 

@@ -8,11 +8,10 @@ really reached; it never leads above the task's root.
 from __future__ import annotations
 
 import errno
-from enum import Enum
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.typed import TYPE_CHECKING
-from pkern.kernel.values import NamedTuple
+from pkern.kernel.values import Enum, NamedTuple
 from pkern.kernel.vfs.inode import MAY_EXEC, Inode, LinkInode
 from pkern.kernel.vfs.mounts import RDONLY, Mount, Path, Spot, lies_in, shown
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from pkern.userland.cli.main import COMMANDS
-from pkern.userland.cli.options import HelpfulParser
+from pkern.userland.cli.parser import HelpfulParser
 from tests.commands import pkern
 
 ROOT = Path(__file__).parents[2]

@@ -3,7 +3,8 @@
 Owns the reading of the boot options that options.py declares.
 """
 
-import argparse
+from __future__ import annotations
+
 import os
 import sys
 from collections.abc import Iterable
@@ -11,8 +12,11 @@ from collections.abc import Iterable
 from pkern.kernel import DEFAULT_RAM
 from pkern.kernel.log import Record
 from pkern.kernel.machine import Kernel
+from pkern.kernel.typed import TYPE_CHECKING
 from pkern.userland.cli.options import UsageError, boot_values, existing
-from pkern.userland.complaints import boot_complaint, sysctl_complaint
+
+if TYPE_CHECKING:
+    import argparse
 
 
 def boot(options: argparse.Namespace) -> Kernel:
@@ -21,6 +25,8 @@ def boot(options: argparse.Namespace) -> Kernel:
     try:
         kernel = Kernel(**boot_values(options), sysctl=sysctls or None)
     except (OSError, KeyError, MemoryError, ValueError) as error:
+        from pkern.userland.complaints import boot_complaint
+
         raise UsageError(boot_complaint(error, {"sysctl": sysctls})) from error
     kernel.log.register_console(_show_line)
     _warn_of_a_small_host(kernel, options)
@@ -98,6 +104,8 @@ def parse_sysctl_file(path: str) -> dict[str, str]:
 
 
 def _without_failing(settings: dict[str, str], may_fail: set[str]) -> dict[str, str]:
+    from pkern.userland.complaints import sysctl_complaint
+
     with Kernel(ram="4M") as probe:
         return {
             name: value

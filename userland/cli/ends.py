@@ -20,7 +20,6 @@ from pkern.kernel.tasks.signal.signals import (
 from pkern.kernel.typed import TYPE_CHECKING, Any
 from pkern.kernel.values import NamedTuple
 from pkern.userland.cli.options import naming
-from pkern.userland.failures import own_traceback
 
 if TYPE_CHECKING:
     from pkern.kernel.cpu.observer import Observer
@@ -180,5 +179,7 @@ class Whereabouts:
 
 def show_failure(error: Exception) -> int:
     """Print the traceback of a program's exception, its own frames only; return 1."""
+    from pkern.userland.failures import own_traceback
+
     print(own_traceback(error), end="", file=sys.stderr)
     return 1

@@ -3,23 +3,30 @@
 Owns the table of commands, the help that lists them, and the exit status: 0 done, 1 the thing that
 ran failed or a divergence was found, 2 a wrong request, 130 Ctrl-C, 141 nobody reads the output.
 Each command is a module with HELP (its text, with examples), add_arguments(parser) and
-run(options); load(options), if it is there, imports what run() needs. Only the module of the
+run(options); load(options), if it is there, imports what run() needs; PLAIN, if it is there, says
+that its plain command lines need no parser (plain.py). Only the module of the
 command that is meant is imported: what is imported here, every command pays for.
 """
 
+from __future__ import annotations
+
 import os
 import sys
-from argparse import REMAINDER, SUPPRESS, Namespace
 from collections.abc import Callable, Sequence
-from importlib import import_module
 
 from pkern import __version__
 from pkern.kernel.arguments import did_you_mean
 from pkern.kernel.errors import KernelPanic, MachineClosed, NoRoom, SyscallError
-from pkern.kernel.typed import Any, TextIO
-from pkern.userland.cli.options import HelpfulParser, UsageError
+from pkern.kernel.late import load
+from pkern.kernel.typed import TYPE_CHECKING, Any, TextIO
+from pkern.userland.cli.options import REMAINDER, UsageError
+from pkern.userland.cli.plain import Declared, NotPlain
 from pkern.userland.cli.startup import BROKEN_PIPE, INTERRUPTED
 
+if TYPE_CHECKING:
+    from pkern.userland.cli.parser import HelpfulParser
+
+VERSION = f"pkern {__version__}"
 CORE = "pkern.kernel.core"  # a door that cannot be opened says what to do
 
 # Name: its module below pkern.userland, what it does.
@@ -124,6 +131,9 @@ def _let_go(stream: TextIO) -> None:
 
 def _run(arguments: Sequence[str], ready: Callable[[], object]) -> int:
     """Run the command that is meant. Errors: what it raises; SystemExit of the parsers."""
+    if list(arguments) == ["--version"]:  # as the parser would, without it
+        print(VERSION)
+        return 0
     command, options = _meant(arguments)
     if hasattr(command, "load"):
         command.load(options)
@@ -132,35 +142,62 @@ def _run(arguments: Sequence[str], ready: Callable[[], object]) -> int:
     return status
 
 
-def _meant(arguments: Sequence[str]) -> tuple[Any, Namespace]:
+def _meant(arguments: Sequence[str]) -> tuple[Any, Any]:
     """Return the module of the command that is meant, and its options."""
-    names = _parser()
-    words = names.parse_args(arguments).words
-    if not words:
-        names.error("the following arguments are required: COMMAND")
-    name, *words = words
+    named = arguments and arguments[0] in COMMANDS
+    name, *words = arguments if named else _words(arguments)
     if name not in COMMANDS:
         hint = did_you_mean(name, COMMANDS, "; 'pkern --help' lists them")
         raise UsageError(f"there is no command '{name}'{hint}")
-    room, about = COMMANDS[name]
-    command: Any = import_module(f"pkern.userland.{room}")
+    command: Any = load(f"pkern.userland.{COMMANDS[name][0]}")
+    try:
+        return command, _plain(name, command, words)
+    except NotPlain:
+        return command, _parser_of(name, command).parse_args(words)
+
+
+def _plain(name: str, command: Any, words: Sequence[str]) -> Any:
+    """Return what a plain command line says. Errors: NotPlain."""
+    if not hasattr(command, "PLAIN"):
+        raise NotPlain
+    declared = Declared(f"pkern {name}")
+    command.add_arguments(declared)
+    return declared.read(words)
+
+
+def _parser_of(name: str, command: Any) -> HelpfulParser:
+    from pkern.userland.cli.parser import HelpfulParser
+
     parser = HelpfulParser(
         prog=f"pkern {name}",
-        description=f"{about}\n\n{command.HELP}",
+        description=f"{COMMANDS[name][1]}\n\n{command.HELP}",
     )
     command.add_arguments(parser)
-    return command, parser.parse_args(words)
+    return parser
+
+
+def _words(arguments: Sequence[str]) -> list[str]:
+    """Return the command's name and what follows, of a line that begins with something else."""
+    names = _parser()
+    words: list[str] = names.parse_args(arguments).words
+    if not words:
+        names.error("the following arguments are required: COMMAND")
+    return words
 
 
 def _parser() -> HelpfulParser:
     """Return the parser that knows the commands' names only."""
+    from argparse import SUPPRESS
+
+    from pkern.userland.cli.parser import HelpfulParser
+
     parser = HelpfulParser(
         prog="pkern",
         usage="pkern [-h] [--version] COMMAND ...",
         description="A miniature kernel of virtual memory with Linux's memory system calls.",
         epilog=f"commands:\n{_listed()}\n\n{EXAMPLES}",
     )
-    parser.add_argument("--version", action="version", version=f"pkern {__version__}")
+    parser.add_argument("--version", action="version", version=VERSION)
     # One list: argparse takes a -- away from behind a positional of its own.
     parser.add_argument("words", nargs=REMAINDER, help=SUPPRESS)
     return parser

@@ -24,7 +24,7 @@ from pkern.kernel.cpu.stops import DEBUG, Kind, Spot, Stops, Why
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.wait import RegistersSet, WouldBlock
 from pkern.syscalls.numbers import NAMES
-from pkern.userland.failures import HookFailed
+from pkern.userland.given import HookFailed
 from pkern.userland.symbols import Frame, Place, Symbols
 
 if TYPE_CHECKING:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import errno
 import itertools
-import re
 import struct
 from collections.abc import Callable
 from contextlib import suppress
@@ -41,7 +40,7 @@ MAX_GAP = TASK_SIZE // 6 * 5
 STACK_SPARE = 32 * PAGE_SIZE
 MAX_DEPTH = 6  # files that are looked at: five scripts, and what the last one names
 HEAD_BYTES = 256  # of a script's first line
-BLANKS, NAME_END = b" \t", re.compile(rb"[ \t\0]")
+BLANKS, NAME_ENDS = b" \t", (b" ", b"\t", b"\0")
 PLATFORM = b"x86_64\0"
 HWCAP = 0x078B_FBFF  # CPUID 1, edx: kernel/core/cpu/cpuid.c
 HWCAP2 = 0
@@ -187,10 +186,10 @@ def _script_line(head: bytes) -> tuple[bytes, list[bytes]]:
     """
     line, newline, _ = head.ljust(HEAD_BYTES, b"\0")[2:].partition(b"\n")
     line = line.lstrip(BLANKS)
-    if not line or not (newline or NAME_END.search(line)):
+    if not line or not (newline or any(end in line for end in NAME_ENDS)):
         raise elf.refuse()  # there is no name, or no end of it in sight
     line = (line if newline else line[:-1]).rstrip(BLANKS)
-    name = NAME_END.split(line, maxsplit=1)[0]
+    name = min((line.split(end)[0] for end in NAME_ENDS), key=len)
     argument = line[len(name) :].lstrip(BLANKS).partition(b"\0")[0]
     return name, [argument] if argument else []
 

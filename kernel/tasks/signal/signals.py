@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from enum import Enum
 
 from pkern.kernel import late
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.typed import TYPE_CHECKING
-from pkern.kernel.values import NamedTuple
+from pkern.kernel.values import Enum, NamedTuple
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.group import Group

@@ -13,12 +13,17 @@ from pathlib import Path
 
 import pytest
 
+from pkern.userland.cli.parser import HelpfulParser
+from pkern.userland.cli.plain import Declared, NotPlain
+from pkern.userland.cli.program import run
+
 TRUE = "int main(void)\n{\n\treturn 0;\n}\n"
 
 # Each costs more than booting a machine does, or is for another command.
 COSTLY = {
     "asyncio",
     "ast",
+    "binascii",
     "cffi",
     "dataclasses",
     "difflib",
@@ -27,6 +32,7 @@ COSTLY = {
     "inspect",
     "logging",
     "matplotlib",
+    "pathlib",
     "psutil",
     "readline",
     "rich",
@@ -47,20 +53,24 @@ COSTLY = {
     "pkern.userland.program",
     "pkern.userland.uml",
 }
+# What a program that ends at once needs neither: parsing, and what rarer calls bring.
+RARER = {"argparse", "enum", "importlib", "re", "typing", "warnings", "weakref"}
 # Modules beyond those of a bare interpreter: pkern's own, and others.
 # Raise them for a reason.
 MOST_OWN = 122
-MOST_OTHERS = 20
+MOST_OTHERS = 22
 
 LIST = """\
-import json, sys
+import sys
 bare = set(sys.modules)
 from pkern.userland.cli.main import main
 try:
     status = main(sys.argv[1:])
 except SystemExit as left:
     status = left.code
-print(json.dumps([status, sorted(set(sys.modules) - bare)]))
+came = sorted(set(sys.modules) - bare)
+import json
+print(json.dumps([status, came]))
 """
 
 
@@ -84,7 +94,7 @@ def test_a_program_in_machine_code_imports_what_it_needs(
     compile_c: Callable[..., Path], flavour: str
 ) -> None:
     modules = imported("run", str(compile_c(TRUE, flavour)))
-    assert not modules & COSTLY
+    assert not modules & (COSTLY | RARER)
     assert len(modules - others(modules)) <= MOST_OWN
     assert len(others(modules)) <= MOST_OTHERS
 
@@ -123,6 +133,60 @@ def test_what_is_asked_for_is_imported(compile_c: Callable[..., Path]) -> None:
     assert "pkern.userland.lab.experiments.gate" in imported("lab", "list")
 
 
+# Lines of `pkern run` that no parser is imported for, and lines that one is.
+PLAIN = [
+    "prog",
+    "--ram 64M ./prog --ram 1G -x",
+    "--ram=64M --seed 7 --swap= prog",
+    "--uid 0 --cap CAP_KILL --cap CAP_CHOWN --strace -t -t -o out prog",
+    "--sysctl vm.nonlinear=1 --sysctl=vm.swappiness=0 -e trace=%memory -e status= prog",
+    "--env A=B=C --limit NOFILE=64 --call-ns 7 --fail-nth 3 --view-events 2 prog.py -- -h",
+    "--rmap pte_chain --nrpte 3 --dmesg --twice --overlay --root / prog - a",
+]
+NOT_PLAIN = [
+    "",
+    "--help",
+    "-- prog",
+    "- prog",
+    "--ra 64M prog",
+    "-tt prog",
+    "-oout prog",
+    "-o=out prog",
+    "--dmesg=yes prog",
+    "--no-such prog",
+    "--ram",
+    "--ram -1 prog",
+    "--ram --dmesg prog",
+    "--seed x prog",
+    "--uid 4294967295 prog",
+    "--rmap none prog",
+    "--view-events 0 prog",
+]
+
+
+def declared() -> Declared:
+    made = Declared("pkern run")
+    run.add_arguments(made)  # type: ignore[arg-type]  # stands for a parser
+    return made
+
+
+@pytest.mark.parametrize("line", PLAIN)
+def test_a_plain_line_means_what_the_parser_says(line: str) -> None:
+    parser = HelpfulParser(prog="pkern run")
+    run.add_arguments(parser)
+    expected = vars(parser.parse_args(line.split()))
+    read = vars(declared().read(line.split()))
+    for one in (expected, read):
+        del one["refuse"]
+    assert read == expected
+
+
+@pytest.mark.parametrize("line", NOT_PLAIN)
+def test_what_is_not_plain_is_left_to_the_parser(line: str) -> None:
+    with pytest.raises(NotPlain):
+        declared().read(line.split())
+
+
 # Ctrl-C arrives when the module that is named is looked for.
 INTERRUPT = """\
 import os, signal, sys
@@ -142,8 +206,8 @@ sys.exit(main())
 @pytest.mark.parametrize(
     "module",
     [
-        "argparse",
         "pkern.userland.cli.main",
+        "pkern.userland.cli.plain",
         "pkern.userland.cli.program.run",
         "pkern.userland.cli.program.elf_command",
         "pkern.kernel.machine",

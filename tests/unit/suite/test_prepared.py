@@ -7,7 +7,8 @@ import shlex
 
 import pytest
 
-from pkern.userland.cli.options import BOOT, HelpfulParser, add_machine_options
+from pkern.userland.cli.options import BOOT, add_machine_options
+from pkern.userland.cli.parser import HelpfulParser
 from pkern.userland.cli.program.prepared import add_program, command_of, split_command
 from pkern.userland.suite.matrix import PARAMETERS
 

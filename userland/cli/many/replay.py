@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pkern.userland.cli.many import explore
-from pkern.userland.cli.options import HelpfulParser, UsageError, existing
+from pkern.userland.cli.options import UsageError, existing
+from pkern.userland.cli.parser import HelpfulParser
 
 if TYPE_CHECKING:
     from pkern.userland.sweep.ends import End

@@ -6,7 +6,6 @@ another.
 
 from __future__ import annotations
 
-import argparse
 import errno
 import os
 import sys
@@ -41,8 +40,7 @@ from pkern.userland.cli.program.shared import (
     walled,
 )
 from pkern.userland.engine import CpuUnavailable
-from pkern.userland.failures import HookFailed
-from pkern.userland.given import Given, Layer, NotGiven, kernel_task, seconds_in
+from pkern.userland.given import Given, HookFailed, Layer, NotGiven, kernel_task, seconds_in
 from pkern.userland.machine_code import (
     STDERR,
     STDIN,
@@ -56,6 +54,8 @@ from pkern.userland.machine_code import (
 )
 
 if TYPE_CHECKING:
+    import argparse
+
     from pkern.syscalls.strace.tracer import Tracer
     from pkern.userland.harness import Changer
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from pkern.userland.cli.options import (
     BOOT,
-    HelpfulParser,
     add_command,
     add_machine_options,
     natural,
     user_id,
 )
+from pkern.userland.cli.parser import HelpfulParser
 
 if TYPE_CHECKING:
     from pkern.kernel.machine import Kernel

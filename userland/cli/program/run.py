@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 
+from pkern.kernel import late
 from pkern.kernel.arguments import did_you_mean
 from pkern.kernel.typed import TYPE_CHECKING, Any
 from pkern.userland.cli.options import (
-    HelpfulParser,
     UsageError,
     add_command,
     add_machine_options,
@@ -24,7 +22,10 @@ from pkern.userland.cli.options import (
 )
 
 if TYPE_CHECKING:
+    import argparse
+
     from pkern.syscalls.strace.tracer import Style
+    from pkern.userland.cli.parser import HelpfulParser
     from pkern.userland.failing import Failing
     from pkern.userland.given import Given
     from pkern.userland.injection import Injector, Rule
@@ -61,12 +62,13 @@ examples:
   pkern run --view run.html prog.py              a page to look at, event by event
   pkern run --twice prog.py                      check that two runs do the same
 """
+PLAIN = True
 INJECTING = ("inject=", "fault=")  # expressions of -e that injection.py reads
 TRACING = ("strace", "expressions", "output", "summary", "stamps", "stacks")
 STAMPS = ("NONE", "SECONDS", "MICROSECONDS", "EPOCH")  # by how often -t is given
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: HelpfulParser) -> None:
     """Add what stands behind `pkern run`."""
     add_command(parser)
     _add_given(parser)
@@ -238,10 +240,9 @@ def _add_debuggers(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def _long_options(parser: argparse.ArgumentParser) -> frozenset[str]:
+def _long_options(parser: HelpfulParser) -> frozenset[str]:
     """Return the options that a program is not likely to have itself."""
-    flags = parser.flags() if isinstance(parser, HelpfulParser) else []
-    return frozenset(flag for flag in flags if flag.startswith("--")) - {"--help"}
+    return frozenset(flag for flag in parser.flags() if flag.startswith("--")) - {"--help"}
 
 
 def load(options: argparse.Namespace) -> Any:
@@ -252,7 +253,7 @@ def load(options: argparse.Namespace) -> Any:
         options.refuse("the following arguments are required: PROGRAM")
     options.file, *options.arguments = command
     name = "python_command" if _is_python(options) else "elf_command"
-    return import_module(f"pkern.userland.cli.program.{name}")
+    return late.load(f"pkern.userland.cli.program.{name}")
 
 
 def _is_python(options: argparse.Namespace) -> bool:

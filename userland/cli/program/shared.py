@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import sys
@@ -15,6 +14,8 @@ from pkern.userland.cli.program.run import command_line, injector, style, traced
 from pkern.userland.given import Layer, NotGiven
 
 if TYPE_CHECKING:
+    import argparse
+
     from pkern.kernel.machine import Kernel
     from pkern.syscalls.strace.tracer import Tracer
     from pkern.userland.injection import Injector
