@@ -656,6 +656,17 @@ static void leaving(void)
 	unmake();
 }
 
+/* Until so many bytes have come to a side: the host hands them on when it has time. */
+static void await_bytes(int fd, int expected)
+{
+	int n = 0;
+
+	for (int tries = 0; tries < 5000 && n < expected; tries++) {
+		usleep(1000);
+		ioctl(fd, FIONREAD, &n);
+	}
+}
+
 /* What is dropped by either side: a master's input is what was written to be seen. */
 static void flushes(void)
 {
@@ -669,7 +680,8 @@ static void flushes(void)
 		fcntl(s, F_SETFL, O_NONBLOCK);
 		if (write(s, "out", 3) != 3 || write(m, "in\n", 3) != 3)
 			return;
-		settle();
+		await_bytes(m, 7); /* and the echo */
+		await_bytes(s, 3);
 		printf("flush %d of %s: %d", way, which & 1 ? "slave" : "master",
 		       ioctl(which & 1 ? s : m, TCFLSH, way));
 		printf(" master %zd", read(m, text, 50));
