@@ -79,6 +79,8 @@ static void shown(const char *what)
 	printf("%s", what);
 	while (fgets(line, sizeof line, sched) && !strstr(line, "numa")) {
 		char *threads = strstr(line, "#threads");
+		if (strstr(line, "uclamp") || strstr(line, "ext.enabled"))
+			continue; /* not every kernel is built with clamps, with classes of one's own */
 		int kept = strstr(line, "weight") || strstr(line, "policy") ||
 			   strstr(line, "prio") || strstr(line, "slice");
 		if (!kept && strchr(line, '.'))
