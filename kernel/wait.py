@@ -43,9 +43,10 @@ class Restart(Enum):
     UNLESS_HANDLED = "again if no handler ran, else EINTR"
     NEVER = "nothing, unless it ends the process"
     CONTINUE = "goes on if no handler ran, else EINTR; keeps its progress"
+    ENDS = "EINTR, though no handler ran: a stop ends it, too"
 
 
-# What an interrupted call returns inside Linux: ERESTARTSYS, NOINTR, NOHAND, RESTARTBLOCK.
+# What an interrupted call returns inside Linux: ERESTARTSYS, NOINTR, NOHAND, RESTARTBLOCK, EINTR.
 RESTARTS = {
     Restart.IF_ASKED: 512,
     Restart.ANEW: 512,
@@ -53,6 +54,7 @@ RESTARTS = {
     Restart.NEVER: 512,
     Restart.UNLESS_HANDLED: 514,
     Restart.CONTINUE: 516,
+    Restart.ENDS: errno.EINTR,
 }
 
 

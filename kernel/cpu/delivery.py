@@ -7,6 +7,8 @@ that is stopped, or held by its tracer, is in no queue.
 
 from __future__ import annotations
 
+import errno
+
 from pkern.kernel.errors import MemoryFault, SyscallError
 from pkern.kernel.late import load
 from pkern.kernel.tasks import news
@@ -25,15 +27,17 @@ from pkern.kernel.tasks.signal.signals import (
     Fate,
     SigInfo,
 )
-from pkern.kernel.tasks.thread import NO_CALL
+from pkern.kernel.tasks.thread import NO_CALL, WORD
 from pkern.kernel.tasks.trace import Steps, Trace, is_held
 from pkern.kernel.typed import TYPE_CHECKING
+from pkern.kernel.wait import Restart
 
 if TYPE_CHECKING:
     from pkern.kernel.cpu.observer import Observed
     from pkern.kernel.cpu.sleepers import Sleepers
     from pkern.kernel.tasks.group import Group
     from pkern.kernel.tasks.task import Task
+    from pkern.kernel.wait import WouldBlock
 
 FUTEX = 202
 
@@ -141,9 +145,38 @@ class Delivery:
                 task.thread.stopped = signo
             elif not task.trace.held:
                 task.trace.hold_with_group(signo)
-            self._sleepers.interrupt(task)
+            wait = self._sleepers.interrupt(task)
+            if wait is not None:
+                self.leave_call(task, wait)
         group.stop_seen = False
         news.tell_parent(group, CLD_STOPPED, signo)
+
+    def leave_call(self, task: Task, wait: WouldBlock) -> bool:
+        """Let a call end, or begin anew, that a signal without a handler has interrupted.
+
+        Tell whether it did. It ends with what it has done, or with EINTR; most calls do neither and
+        are tried again. A tracer looks at its task's call first.
+        """
+        result = wait.partial or (-errno.EINTR if wait.restart is Restart.ENDS else 0)
+        ends = bool(result) and task.trace is None
+        if not ends and wait.restart is not Restart.ANEW:
+            return False
+        task.thread.progress = task.thread.undo = None
+        if wait.interrupted is not None:
+            wait.interrupted()
+        if ends:
+            self._end_call(task, wait, result)
+        return True
+
+    def _end_call(self, task: Task, wait: WouldBlock, result: int) -> None:
+        """Have a call that its task sleeps in return, when that goes on."""
+        thread = task.thread
+        assert thread.call is not None
+        if self._observed.observer is not None:
+            self._observed.observer.interrupted(task, wait)
+        thread.orig_rax, thread.call = thread.call[0] & WORD, None
+        task.attention |= thread.saved_mask is not None
+        task.cpu.set_result(result)
 
     def deliver(self, task: Task, info: SigInfo) -> None:
         """Do what the task wants done about a signal."""

@@ -70,14 +70,13 @@ class Sleepers:
         elif not task.thread.stopped:
             self._queue.add(task)
 
-    def interrupt(self, task: Task) -> None:
-        """End the sleep of a task that has been stopped: it will go on with its call, or anew."""
+    def interrupt(self, task: Task) -> WouldBlock | None:
+        """End the sleep of a task that is stopped, and return it; None: it does not sleep so."""
         wait = task.waiting
         if wait is None or wait.restart is Restart.NEVER:
-            return
+            return None
         self.unpark(task)
-        if wait.restart is Restart.ANEW:
-            begin_anew(task, wait)
+        return wait
 
     def go_on(self, task: Task) -> None:
         """Let a task run that is no longer stopped, or held by its tracer, if it does not sleep."""
@@ -152,10 +151,3 @@ class Sleepers:
             thread.call, thread.progress = (nr, tuple(arguments)), sleeper
             thread.parked = WouldBlock(word, progress=sleeper)
             others[task] = None
-
-
-def begin_anew(task: Task, wait: WouldBlock) -> None:
-    """Forget what a call has waited for: its next try is its first."""
-    task.thread.progress = task.thread.undo = None
-    if wait.interrupted is not None:
-        wait.interrupted()

@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 from functools import partial
 
-from pkern.kernel.cpu.sleepers import begin_anew
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.late import load
 from pkern.kernel.tasks.signal.signals import SA_RESTART, SIGKILL, Fate, is_disturbed
@@ -112,8 +111,7 @@ class Unfinished:
             if not task.alive or thread.stopped:
                 break
         task.attention = task.signals.deliverable()
-        if wait.restart is Restart.ANEW and taken and task.alive:
-            begin_anew(task, wait)
+        if taken and task.alive and self._delivery.leave_call(task, wait):
             self._sleepers.go_on(task)
         elif task.alive and not thread.stopped:
             self._sleepers.sleep(task, wait)
@@ -141,7 +139,7 @@ class Unfinished:
         if self._observed.observer is not None:
             self._observed.observer.interrupted(task, wait)
         result = wait.partial or _interrupted_result(wait)
-        if result == -errno.EINTR:
+        if result == -errno.EINTR and wait.restart is not Restart.ENDS:
             result, thread.may_restart = -RESTARTS[wait.restart], 1
             call = thread.call
             if call is not None and call[0] & WORD == entry_of(task).restart:

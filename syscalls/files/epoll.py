@@ -10,6 +10,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.anon.epoll import EPOLLET, EPOLLEXCLUSIVE, EPOLLWAKEUP, EpollInode
 from pkern.kernel.vfs.file import O_RDWR, File
 from pkern.kernel.vfs.inode import POLLIN, POLLOUT
+from pkern.kernel.wait import Restart
 from pkern.syscalls.files.at import O_CLOEXEC, install, refuse_flags
 from pkern.syscalls.files.poll import (
     MS,
@@ -116,7 +117,8 @@ def _wait(task: Task, epfd: int, addr: int, most: int, timeout: int | None) -> i
     if not isinstance(epoll, EpollInode):
         raise SyscallError(errno.EINVAL)
     files = [file, *(item.file for item in epoll.items.values())]
-    if not wait_for(task, epoll.available, files, deadline_of(task, timeout), no_store):
+    deadline = deadline_of(task, timeout)
+    if not wait_for(task, epoll.available, files, deadline, no_store, Restart.ENDS):
         return 0
     taken = epoll.take(most)
     task.mm.copy_out(addr, b"".join(EVENT.pack(events, data) for events, data in taken))

@@ -47,7 +47,12 @@ def deadline_of(task: Task, timeout: int | None) -> int | None:
 
 
 def wait_for(
-    task: Task, look: Look, files: list[File], deadline: int | None, store_left: Callable[[], None]
+    task: Task,
+    look: Look,
+    files: list[File],
+    deadline: int | None,
+    store_left: Callable[[], None],
+    restart: Restart = Restart.CONTINUE,
 ) -> int:
     """Return what look() finds once that is not 0 or the time is up; store_left: at the end."""
     clock = task.kernel.clock
@@ -64,7 +69,7 @@ def wait_for(
         *keys,
         deadline=deadline,
         progress=(deadline,),
-        restart=Restart.CONTINUE,
+        restart=restart,
         interrupted=store_left,
     )
 

@@ -193,7 +193,7 @@ def _wait(task: Task, ring: Ring, wanted: int, wait: Waiting) -> int:
         inode,
         deadline=min(times, default=None),
         progress=wait._replace(how=how._replace(mask=None)),
-        restart=Restart.CONTINUE,
+        restart=Restart.ENDS,
         partial=wait.taken,
     )
 

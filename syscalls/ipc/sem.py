@@ -89,7 +89,7 @@ def operate(
             call,
             deadline=call.deadline,
             progress=call,
-            restart=Restart.UNLESS_HANDLED,
+            restart=Restart.ENDS,
             interrupted=lambda: semaphores.wake_up(task.pid),
         )
     semaphores.wake_up(task.pid)

@@ -73,7 +73,7 @@ def wait_or_stop(task: Task, wait: MustWait, progress: Progress, flags: int) -> 
     late = progress.deadline is not None and task.kernel.clock.now_ns >= progress.deadline
     if late or pass_time(task, progress.deadline):
         return
-    restart = Restart.IF_ASKED if progress.deadline is None else Restart.UNLESS_HANDLED
+    restart = Restart.IF_ASKED if progress.deadline is None else Restart.ENDS
     raise WouldBlock(
         *wait.keys,
         deadline=progress.deadline,

@@ -47,11 +47,13 @@ COLUMN = 39
 MAX_ERRNO = 4095
 MASK = (1 << 64) - 1
 RESTARTS = {
-    Restart.IF_ASKED: "ERESTARTSYS (To be restarted if SA_RESTART is set)",
-    Restart.UNLESS_HANDLED: "ERESTARTNOHAND (To be restarted if no handler)",
-    Restart.CONTINUE: "ERESTART_RESTARTBLOCK (Interrupted by signal)",
-    Restart.ALWAYS: "ERESTARTNOINTR (To be restarted)",
-    Restart.NEVER: "ERESTARTNOINTR (To be restarted)",
+    Restart.IF_ASKED: "? ERESTARTSYS (To be restarted if SA_RESTART is set)",
+    Restart.ANEW: "? ERESTARTSYS (To be restarted if SA_RESTART is set)",
+    Restart.UNLESS_HANDLED: "? ERESTARTNOHAND (To be restarted if no handler)",
+    Restart.CONTINUE: "? ERESTART_RESTARTBLOCK (Interrupted by signal)",
+    Restart.ALWAYS: "? ERESTARTNOINTR (To be restarted)",
+    Restart.NEVER: "? ERESTARTNOINTR (To be restarted)",
+    Restart.ENDS: "-1 EINTR (Interrupted system call)",
 }
 
 
@@ -224,7 +226,7 @@ class Tracer:
         line = self._lines.pop(task, None)
         if line is not None:
             line.view.result = -1
-            self._end(task, line, f"? {RESTARTS[wait.restart]}")
+            self._end(task, line, RESTARTS[wait.restart])
 
     def ended(self, task: Task) -> None:
         """Print how a task ended, once; the call that it ended in has no result."""

@@ -287,7 +287,7 @@ def wait_for(
         ("awaited", task),
         deadline=deadline,
         progress=deadline,
-        restart=Restart.UNLESS_HANDLED,
+        restart=Restart.ENDS,
         interrupted=lambda: _await_nothing(task),
     )
 

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from pkern.kernel.errors import SegmentationFault
+from pkern.kernel.wait import Restart
 from pkern.syscalls.numbers import NAMES
 from pkern.syscalls.strace.classes import CLASSES
 from pkern.syscalls.strace.filters import CALLS, SIGNALS, BadFilter, parse
 from pkern.syscalls.strace.python_calls import SHAPES, Values, shape_of
-from pkern.syscalls.strace.tracer import Output, Stamp, Style, Tracer
+from pkern.syscalls.strace.tracer import RESTARTS, Output, Stamp, Style, Tracer
 from pkern.syscalls.table import TABLE
 from pkern.userland.binding import handlers
 from pkern.userland.program import Sys, run_program
@@ -193,3 +194,7 @@ def test_wrong_values_are_the_call_s_to_refuse(kernel):
     with pytest.raises(SegmentationFault):
         sys.load(8, 1)
     assert lines == ["--- SIGSEGV {si_signo=SIGSEGV, si_code=SEGV_MAPERR, si_addr=0x8} ---"]
+
+
+def test_every_end_of_an_interrupted_call_has_words() -> None:
+    assert set(RESTARTS) == set(Restart)

@@ -2,11 +2,16 @@
 #define _GNU_SOURCE
 #include "asleep.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/ipc.h>
 #include <sys/mman.h>
 #include <sys/select.h>
+#include <sys/sem.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -142,6 +147,90 @@ static void selects(int *fd)
 	printf("no descriptor: %d %d\n", result, errno == EBADF);
 }
 
+/* ---- a stop, behind which no handler runs ---- */
+
+static int ends[2], pair[2], id;
+static char data[100000];
+
+static long by_poll(void) { return poll(&(struct pollfd){ ends[0], POLLIN, 0 }, 1, 9000); }
+static long by_epoll(void)
+{
+	return epoll_wait(epoll_create1(0), &(struct epoll_event){ 0 }, 1, 9000);
+}
+static long for_a_signal(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	return sigwaitinfo(&set, NULL);
+}
+static long for_a_semaphore(void) { return semop(id, &(struct sembuf){ 0, -1, 0 }, 1); }
+static long reads(void) { return read(ends[0], data, 1); }
+static long writes_too_much(void) { return write(ends[1], data, sizeof(data)); }
+static long receives(void) { return recv(pair[0], data, 1, 0); }
+static long receives_in_time(void)
+{
+	struct timeval time = { 9, 0 };
+
+	setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &time, sizeof(time));
+	return recv(pair[0], data, 1, 0);
+}
+static long receives_all(void)
+{
+	(void)!write(pair[1], "some", 4);
+	return recv(pair[0], data, 9, MSG_WAITALL);
+}
+
+static const struct {
+	const char *name;
+	long (*call)(void);
+} stopped[] = {
+	{ "poll", by_poll },
+	{ "epoll", by_epoll },
+	{ "sigwaitinfo", for_a_signal },
+	{ "semop", for_a_semaphore },
+	{ "read", reads },
+	{ "write of too much", writes_too_much },
+	{ "recv", receives },
+	{ "recv in time", receives_in_time },
+	{ "recv of all", receives_all },
+};
+
+/* Most calls go on when the process does. Some end, with EINTR or with what they have done. */
+static void stops(void)
+{
+	id = semget(IPC_PRIVATE, 1, 0600);
+	for (unsigned int i = 0; i < sizeof(stopped) / sizeof(*stopped); i++) {
+		char said[40] = "goes on";
+		int answer[2], status;
+
+		(void)!pipe(ends);
+		(void)!pipe2(answer, O_NONBLOCK);
+		socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
+		fflush(stdout);
+		pid_t child = fork();
+		if (!child) {
+			long result = stopped[i].call();
+			dprintf(answer[1], "%ld errno %d", result, result < 0 ? errno : 0);
+			_exit(0);
+		}
+		until_asleep(child);
+		kill(child, SIGSTOP);
+		waitpid(child, &status, WUNTRACED);
+		kill(child, SIGCONT);
+		until_asleep(child);
+		(void)!read(answer[0], said, sizeof(said) - 1);
+		printf("%s, stopped: %s\n", stopped[i].name, said);
+		kill(child, SIGKILL);
+		waitpid(child, &status, 0);
+		for (int side = 0; side < 2; side++)
+			close(ends[side]), close(pair[side]), close(answer[side]);
+	}
+	semctl(id, 0, IPC_RMID);
+}
+
 int main(void)
 {
 	int fd[2];
@@ -156,5 +245,7 @@ int main(void)
 	selects(fd);
 	fflush(stdout);
 	nowhere_to_store();
+	fflush(stdout);
+	stops();
 	return 0;
 }
