@@ -176,7 +176,7 @@ static void peer(const char *what, int fd, socklen_t room)
 
 static void peers(void)
 {
-	struct sockaddr_un name = { .sun_family = AF_UNIX, .sun_path = "\0scmpidfd-peers" };
+	struct sockaddr_un name = { .sun_family = AF_UNIX, .sun_path = "\0scmpidfd-" UNIQUE };
 	int p[2], listener = socket(AF_UNIX, SOCK_STREAM, 0), end,
 		  tcp = socket(AF_INET, SOCK_STREAM, 0);
 	socketpair(AF_UNIX, SOCK_DGRAM, 0, p);
