@@ -277,7 +277,7 @@ static void ends(void)
 	memset(&n, 0, sizeof(n));
 	ioctl(fd, SECCOMP_IOCTL_NOTIF_RECV, &n);
 	kill(child, SIGUSR1);
-	usleep(20000);
+	until_state(child, 'D'); // it has woken, and waits for what no signal ends but one
 	printf("still there %ld", answer(fd, n.id, 1, 0, 0));
 	printf(" then %x\n", end_of(child));
 	close(fd);
