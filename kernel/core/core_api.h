@@ -606,7 +606,7 @@ void mm_place_heap(mm *mm, uint64_t start_brk, uint64_t brk, uint64_t start_stac
 struct mm_counters *mm_counters(mm *mm);
 int64_t mm_mmap(mm *mm, uint64_t addr, uint64_t len, uint64_t prot, uint64_t flags, file *f,
 		uint64_t pgoff);
-int64_t mm_munmap(mm *mm, uint64_t addr, uint64_t len);
+int64_t mm_munmap(mm *mm, uint64_t addr, uint64_t len); /* 1: machine_files_ended() has moved */
 /* pkey: the protection key that the range gets, or -1: as the protection says. */
 int64_t mm_mprotect(mm *mm, uint64_t addr, uint64_t len, uint64_t prot, int64_t pkey);
 int64_t mm_pkey_alloc(mm *mm, uint64_t rights); /* a key, or -ENOSPC */

@@ -104,7 +104,7 @@ def mmap(
             result = mm.go_on(result, core_mmap, *args)
     if handle is not NULL:
         _note_mapped(task, signed32(fd))
-    if flags & lib.MAP_FIXED and task.kernel.vfs.mapped_only:
+    if addr and task.kernel.vfs.mapped_only:
         task.kernel.vfs.end_unmapped()
     if flags & FILLED or mm.counters.def_flags:
         _populate_mapped(task, result, length, flags)
@@ -141,14 +141,14 @@ def munmap(task: Task, addr: int, length: int) -> int:
     """
     mm = task.mm
     result: int = core_munmap(mm.handle, addr, length)
-    if result < 0:
+    if result:
         if result == lib.NEED_EVENT:
             result = _watched().unmapping(task, addr, length, core_munmap, addr, length)
-        else:
+        elif result < 0:
             result = mm.go_on(result, core_munmap, addr, length)
-    if task.kernel.vfs.mapped_only:
-        task.kernel.vfs.end_unmapped()
-    return result
+        if result:
+            task.kernel.vfs.end_unmapped()
+    return 0
 
 
 @syscall(216, "remap_file_pages", INT, INT, INT, INT, INT, SINT)
