@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import errno
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
@@ -104,17 +102,6 @@ def _mask_in_handler(task: Task, signo: int, action: Sigaction) -> int:
     return mask
 
 
-@contextmanager
-def _with_all_keys(task: Task) -> Iterator[None]:
-    """Let the kernel use any stack that the task could; PKRU is as it was if that fails."""
-    pkru, task.mm.pkru = task.mm.pkru, 0
-    try:
-        yield
-    except BaseException:
-        task.mm.pkru = pkru
-        raise
-
-
 def setup(task: Task, info: SigInfo, action: Sigaction) -> None:
     """Let the task enter its handler. Errors: EFAULT: the frame cannot be written."""
     context, thread, signo = task.cpu, task.thread, info.si_signo
@@ -131,9 +118,13 @@ def setup(task: Task, info: SigInfo, action: Sigaction) -> None:
         uc_flags, 0, stack.base, stack.flags, 0, stack.nbytes,
         *_SAVED_OF(regs), SEGMENTS, code, vector, 0, cr2, fpu, mask,
     )  # fmt: skip
-    with _with_all_keys(task):
+    pkru, task.mm.pkru = task.mm.pkru, 0  # the kernel may write any stack that the task could
+    try:
         task.mm.copy_out(frame, struct.pack("<Q", action.restorer) + ucontext + pack_siginfo(info))
         task.mm.copy_out(fpu, state)
+    except SyscallError:
+        task.mm.pkru = pkru
+        raise
     thread.saved_mask = None
     set_blocked(task, _mask_in_handler(task, signo, action))
     if action.flags & SA_RESETHAND:
@@ -158,10 +149,9 @@ def restore(task: Task) -> None:
     """Set registers, mask and alternate stack from the frame below rsp. Errors: EFAULT, EINVAL."""
     context = task.cpu
     at = context.registers()["rsp"]
-    with _with_all_keys(task):
-        words = UCONTEXT.unpack(task.mm.copy_in(at, UCONTEXT_BYTES))
-        fpu, mask = words[29], words[30]
-        xstate.restore(task, fpu)
+    words = UCONTEXT.unpack(task.mm.copy_in(at, UCONTEXT_BYTES))
+    fpu, mask = words[29], words[30]
+    xstate.restore(task, fpu)
     _, _, base, flags, _, nbytes = words[:6]
     regs = dict(zip(SAVED, words[6:24], strict=True))
     kept = context.registers()["eflags"] & ~FLAGS_RESTORED

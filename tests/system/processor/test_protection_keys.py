@@ -71,7 +71,7 @@ words -11 -11 0 0 0 0
 tracer 0 0
 list released
 lock released
-handled 1, rights as before
+after a frame b 100
 locked: shared, private, advised 0 0 0
 -- no access
 calls -14 -14 -14 -14 -14
@@ -85,7 +85,7 @@ words -14 -14 0 -14 -14 -14
 tracer 0 0
 list kept
 lock kept
-handled 2, rights as before
+after a frame b 100
 locked: shared, private, advised -12 -12 -22
 -- no stores
 calls -14 8 -14 -14 8
@@ -99,7 +99,7 @@ words -11 -11 0 0 -14 -14
 tracer 0 0
 list released
 lock kept
-handled 3, rights as before
+after a frame b 100
 locked: shared, private, advised 0 -12 -22
 """
 
