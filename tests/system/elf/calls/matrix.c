@@ -251,6 +251,9 @@ static void make_call(void)
 		found = 1; /* what is the machine's */
 	if (found > 100000 || found < -4095)
 		found = 1;
+	if ((made->nr == SYS_socket || made->nr == SYS_socketpair) && found == -ESOCKTNOSUPPORT &&
+	    a[0] > AF_PACKET)
+		found = -EAFNOSUPPORT; /* families that some kernels have as modules */
 	sprintf(end, ": %ld", found);
 }
 
