@@ -225,7 +225,7 @@ static void interrupted(void)
 	}
 	words[0] = 5, words[1] = 0, words[2] = words[3] = 0xeeeeeeee;
 	printf("nanosleep %ld", CALL(162l, (unsigned long)words, (unsigned long)(words + 2)));
-	printf(" %d %d\n", words[2] <= 4, words[3] < 1000000000);
+	printf(" %d %d\n", words[2] <= 5, words[3] < 1000000000);
 	wait(NULL);
 }
 
