@@ -1,7 +1,6 @@
 """Shared by all tests: pkern's fixtures, Hypothesis's profile, what a run says of its host."""
 
 import gc
-import os
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -21,7 +20,7 @@ settings.load_profile("pkern")
 
 
 host.heed_signals()
-os.umask(0o022)  # users of a machine read what a test writes, whoever has started it
+host.forget_who_starts()
 gc.disable()  # what is collected stays: looking through it again and again is a fifth of the time
 
 

@@ -353,6 +353,13 @@ def heed_signals() -> None:
             signal.signal(signo, handler)
 
 
+def forget_who_starts() -> None:
+    """Take the usual umask, and forget the size and the colours of somebody's terminal."""
+    os.umask(0o022)
+    for name in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR"):
+        os.environ.pop(name, None)
+
+
 CLONE_NEWIPC = 0x08000000
 
 
