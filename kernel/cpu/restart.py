@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
 
 REGISTERS = 1 << 64
+AGAIN = set(RESTARTS.values()) - {RESTARTS[Restart.ENDS]}  # codes of calls that are made again
 SYSCALL_BYTES = 2  # of the instruction, by either way in
 
 
@@ -49,6 +50,6 @@ def _take_code(task: Task) -> int | None:
     """Return what rax says of a call that is to be made again; None: it is no such call's."""
     task.thread.may_restart = 0
     code = REGISTERS - task.cpu.registers()["rax"]
-    if task.thread.orig_rax == NO_CALL or code not in RESTARTS.values():
+    if task.thread.orig_rax == NO_CALL or code not in AGAIN:
         return None
     return code

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pkern import __version__
-from pkern.userland.cli import options
+from pkern.userland.cli import options, parser
 from pkern.userland.cli.main import COMMANDS, main
 from pkern.userland.failures import is_ours
 
@@ -182,7 +182,7 @@ def test_a_command_without_a_description_has_none_in_its_help(capsys):
 
 
 def test_help_is_as_narrow_as_the_terminal(capsys, monkeypatch):
-    monkeypatch.setattr(options, "_help_width", lambda: 80)
+    monkeypatch.setattr(parser, "_help_width", lambda: 80)
     for name in ("run", "suite"):
         text = run(capsys, name, "--help")[1]
         told, _, rest = text.partition("\nexamples:")

@@ -216,11 +216,11 @@ static void stops(void)
 			dprintf(answer[1], "%ld errno %d", result, result < 0 ? errno : 0);
 			_exit(0);
 		}
-		until_asleep(child);
+		until_state(child, 'S');
 		kill(child, SIGSTOP);
 		waitpid(child, &status, WUNTRACED);
 		kill(child, SIGCONT);
-		until_asleep(child);
+		until_state(child, 'S');
 		(void)!read(answer[0], said, sizeof(said) - 1);
 		printf("%s, stopped: %s\n", stopped[i].name, said);
 		kill(child, SIGKILL);

@@ -215,17 +215,19 @@ static void openers_end(void)
 {
 	for (int mode = O_RDONLY; mode <= O_WRONLY; mode++)
 		for (int killed = 0; killed < 2; killed++) {
-			pid_t pid = last = fork();
+			pid_t pid = fork();
 			pthread_t thread;
 			if (!pid) {
-				if (!killed &&
-				    !pthread_create(&thread, 0, opens, (void *)(long)mode))
-					usleep(100000), _exit(0);
-				opens((void *)(long)mode);
+				if (killed)
+					opens((void *)(long)mode);
+				pthread_create(&thread, 0, opens, (void *)(long)mode);
+				until_in(tid_of(thread), SYS_open);
+				_exit(0);
 			}
-			rest();
-			if (killed)
+			if (killed) {
+				until_in(pid, SYS_open);
 				kill(pid, SIGKILL);
+			}
 			waitpid(pid, 0, 0);
 			int fd = open(fifo, O_RDONLY | O_NONBLOCK);
 			printf("end %ld", result(read(fd, data, 1)));

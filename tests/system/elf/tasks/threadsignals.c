@@ -575,7 +575,7 @@ static void woken_while_stopped(void)
 			long result = wait_on(word, kind);
 			_exit(result < 0 ? errno : 0);
 		}
-		until_asleep(child);
+		until_state(child, 'S');
 		*word = 1;
 		kill(child, SIGUSR1);
 		waitpid(child, &status, 0);
