@@ -12,6 +12,7 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 
+#include "pkru.h"
 #include "rings.h"
 
 #define PAGE 4096
@@ -22,18 +23,6 @@ static char *p; /* one page each: read and written, a lock, a list, its entry */
 static char own[64];
 static int key;
 static struct ring ring;
-
-static unsigned rdpkru(void)
-{
-	unsigned eax, edx;
-	__asm__ volatile(".byte 0x0f,0x01,0xee" : "=a"(eax), "=d"(edx) : "c"(0));
-	return eax;
-}
-
-static void wrpkru(unsigned value)
-{
-	__asm__ volatile(".byte 0x0f,0x01,0xef" ::"a"(value), "c"(0), "d"(0) : "memory");
-}
 
 /* 0: nothing is denied, 1: every access, 2: stores. */
 static unsigned deny(unsigned what)

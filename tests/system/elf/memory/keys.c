@@ -16,22 +16,12 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "pkru.h"
+
 static sigjmp_buf back;
 static volatile int code, pkey, error, handler_pkru_differs;
 static volatile unsigned frame_pkru;
 static unsigned pkru_at;
-
-static unsigned rdpkru(void)
-{
-	unsigned eax, edx;
-	__asm__ volatile(".byte 0x0f,0x01,0xee" : "=a"(eax), "=d"(edx) : "c"(0));
-	return eax;
-}
-
-static void wrpkru(unsigned value)
-{
-	__asm__ volatile(".byte 0x0f,0x01,0xef" ::"a"(value), "c"(0), "d"(0) : "memory");
-}
 
 static void on_fault(int signo, siginfo_t *info, void *arg)
 {
