@@ -198,6 +198,8 @@ def test_help_is_as_narrow_as_the_terminal(capsys, monkeypatch):
         (("bench", "--json", "/proc/self/nope/bench.json"), "cannot be written"),
         (("run", "--uid", "-1", "prog.py"), "'-1'"),
         (("run", "--seed", "x", "prog.py"), "--seed: a whole number, not 'x'."),
+        (("run", "--s", "3", "prog.py"), "unrecognized arguments: --s. Did you mean --"),
+        (("conform", "--sequences=--"), "--sequences: a whole number, not '--'."),
         (("run", "--fail-nth", "9" * 20, "prog.py"), "no number above 2**64 - 1. 'pkern run"),
         (("run", "--rmap", "objrmapp", "prog.py"), "did you mean objrmap? 'pkern run"),
         (("run", "--swap", "1000000T", "{program}"), "at most, not 1099511627776000000"),

@@ -78,6 +78,22 @@ class HelpfulParser(argparse.ArgumentParser):
         hint = did_you_mean(str(value), known)
         raise argparse.ArgumentError(action, f"'{value}' is none of {', '.join(known)}{hint}")
 
+    def _get_option_tuples(self, option_string: str) -> list[Any]:
+        """Return the flag that an abbreviation means: none where several begin so.
+
+        Python 3.11 would refuse such a word behind the program too, where it is the program's.
+        """
+        found = super()._get_option_tuples(option_string)
+        return found if len(found) == 1 else []
+
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        """Return an argument's value, which may be -- as in --root=--: 3.11 would drop it."""
+        if action.option_strings and arg_strings == ["--"]:
+            value = self._get_value(action, "--")
+            self._check_value(action, value)
+            return value
+        return super()._get_values(action, arg_strings)
+
     def _print_message(self, message: str, file: Any = None) -> None:
         """Print help, without the base class's silence where it cannot be written."""
         if message:

@@ -135,6 +135,8 @@ def test_what_is_asked_for_is_imported(compile_c: Callable[..., Path]) -> None:
 
 # Lines of `pkern run` that no parser is imported for, and lines that one is.
 PLAIN = [
+    "--host=-- prog",
+    "-c prog --s --",
     "prog",
     "--ram 64M ./prog --ram 1G -x",
     "--ram=64M --seed 7 --swap= prog",
