@@ -18,12 +18,13 @@ ROOMS = [
 FOLDERS = {"pkern": "pkern", **{f"pkern.{floor}": floor for floor in FLOORS}}
 
 # What finds the tree. Every start of Python in the environment imports it, so it imports nothing:
-# the one that setuptools would write takes as long as Python itself.
+# the one that setuptools would write takes as long as Python itself. It is asked first, as a folder
+# of no package, named pkern as the clone is, would else be taken for the package.
 FINDER = '''\
 """Finds pkern in its source tree. PYTEST_DONT_REWRITE: it is imported before pytest is."""
 
 import sys
-from _frozen_importlib_external import spec_from_file_location
+from _frozen_importlib_external import PathFinder, spec_from_file_location
 
 FOLDERS = {folders!r}
 
@@ -34,11 +35,14 @@ class Finder:
         folder = FOLDERS.get(name)
         if folder is None:
             return None
+        nearer = PathFinder.find_spec(name, path, target)
+        if nearer is not None and nearer.has_location:
+            return nearer
         init = folder + "/__init__.py"
         return spec_from_file_location(name, init, submodule_search_locations=[folder])
 
 
-sys.meta_path.append(Finder)
+sys.meta_path.insert(0, Finder)
 '''
 
 

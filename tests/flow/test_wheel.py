@@ -156,6 +156,7 @@ def test_the_editable_installation_leads_to_the_tree_and_takes_no_other_name(
         "print(pkern.__file__, pkern.kernel.__file__, pkern.syscalls.__file__, userland.__file__)\n"
         f"print([name for name in {FLOORS!r} if u.find_spec(name)])\n"
     )
+    (tmp_path / "pkern").mkdir()  # what a clone is called, seen from the folder that it lies in
     shown = run(sys.executable, "-c", code, cwd=tmp_path, PYTHONPATH="").splitlines()
     folders = ("pkern", *FLOORS)
     assert shown[0].split() == [str(ROOT / folder / "__init__.py") for folder in folders]
