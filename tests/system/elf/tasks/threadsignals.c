@@ -389,7 +389,6 @@ static void identities(void)
 
 /* ---- signals that end, stop and wake ---- */
 
-#define LET_GO 2
 static volatile int *ready; /* in memory that a child shares */
 
 static void await_child(void)
@@ -415,8 +414,10 @@ static char vfork_stack[65536] __attribute__((aligned(16)));
 
 static int take_long(void *arg)
 {
+	volatile int *let_go = arg;
+
 	*ready = 1;
-	while (*ready != LET_GO)
+	while (!*let_go)
 		usleep(1000);
 	return 0;
 }
@@ -442,7 +443,7 @@ static void ends_of_a_parent(void)
 		if (!(child = fork())) {
 			handle(SIGUSR2, 0);
 			clone(take_long, vfork_stack + sizeof(vfork_stack),
-			      CLONE_VM | CLONE_VFORK | SIGCHLD, NULL);
+			      CLONE_VM | CLONE_VFORK | SIGCHLD, (void *)&ready[1 + i]);
 			_exit(7);
 		}
 		await_child();
@@ -454,7 +455,7 @@ static void ends_of_a_parent(void)
 			printf("signal %d at once: %d", signals[i],
 			       waitpid(child, &status, WNOHANG) == child);
 		}
-		*ready = LET_GO;
+		ready[1 + i] = 1; /* a word of its own: the next sets the first anew */
 		if (i == 2)
 			waitpid(child, &status, 0);
 		printf(" %x\n", status);
