@@ -68,8 +68,8 @@ run: build ## tell the letter's story on a real file (FILE=...)
 
 # Of a run with nothing else to do, from nothing compiled: processor seconds (603), and what of its
 # 372 seconds could not be shared out between two processors.
-TEST_CPU   := 530
-TEST_ALONE := 45
+TEST_CPU   := 490
+TEST_ALONE := 55
 
 test: build ## every test: C programs, then pytest, on all processors (JOBS=N); ROUNDS=N draws more
 	@echo "make test: about $$(( $(TEST_CPU) / $(JOBS) + $(TEST_ALONE) )) seconds if $(JOBS) processors have nothing else to do"

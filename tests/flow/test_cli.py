@@ -88,6 +88,13 @@ def test_a_user_is_a_number(capsys, uid):
     assert f"from 0 to 4294967294, not '{uid}'" in err
 
 
+@pytest.mark.parametrize("flag", ["--root", "--host", "--sysctl-file"])
+def test_an_empty_path_is_refused_not_ignored(capsys, flag):
+    status, _, err = run(capsys, "run", f"{flag}=", "/bin/true")
+    assert status == 2
+    assert f"argument {flag}: a path, not ''" in err
+
+
 @pytest.mark.parametrize(
     ("words", "meant"),
     [

@@ -43,6 +43,13 @@ def _mistaken(text: str) -> Exception:
     return ArgumentTypeError(text)
 
 
+def some_path(text: str) -> str:
+    """Return the path that an argument names: an empty one is a variable that is not set."""
+    if not text:
+        raise _mistaken("a path, not ''")
+    return text
+
+
 def user_id(text: str) -> int:
     """Return the uid that an argument names."""
     if not is_decimal(text) or int(text) >= NO_UID:
@@ -94,7 +101,10 @@ def add_machine_options(parser: argparse.ArgumentParser, ram: str = DEFAULT_RAM)
     _add_costs(group)
     group.add_argument("--seed", type=int, default=0, metavar="N", help="boot seed (0)")
     group.add_argument(
-        "--host", metavar="DIR", help="show this host directory, read only, under /host"
+        "--host",
+        type=some_path,
+        metavar="DIR",
+        help="show this host directory, read only, under /host",
     )
 
 
@@ -107,7 +117,10 @@ def _add_sysctls(group: argparse._ArgumentGroup) -> None:
         help="set a sysctl at boot, as vm.nonlinear=1; may be repeated",
     )
     group.add_argument(
-        "--sysctl-file", metavar="FILE", help="set those of a file in sysctl.conf's format first"
+        "--sysctl-file",
+        type=some_path,
+        metavar="FILE",
+        help="set those of a file in sysctl.conf's format first",
     )
 
 

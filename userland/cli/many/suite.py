@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from pkern.userland.cli.many.elsewhere import add_dask
-from pkern.userland.cli.options import add_machine_options, natural, set_usage, user_id
+from pkern.userland.cli.options import add_machine_options, natural, set_usage, some_path, user_id
 
 HELP = """\
 Each PROGRAM (x86-64 ELF, a script, or FILE.py with `def main(sys)`) runs to its end on a machine of
@@ -51,7 +51,9 @@ def _add_given(parser: argparse.ArgumentParser) -> None:
         "--limit", action="append", default=[], metavar="NAME=SOFT[:HARD]", help="as of pkern run"
     )
     group.add_argument("--cwd", metavar="DIR", help="its working directory, made if need be")
-    group.add_argument("--root", metavar="DIR", help="a host directory as /, read only")
+    group.add_argument(
+        "--root", type=some_path, metavar="DIR", help="a host directory as /, read only"
+    )
     group.add_argument("--overlay", action="store_true", help="which each of them may change")
     group.add_argument(
         "--bind", action="append", default=[], metavar="HOST[:INSIDE]", help="read only"

@@ -15,6 +15,7 @@ from pkern.userland.cli.options import (
     add_command,
     add_machine_options,
     natural,
+    some_path,
     user_id,
 )
 from pkern.userland.cli.parser import HelpfulParser
@@ -35,7 +36,9 @@ def add_program(parser: argparse.ArgumentParser, wall: str) -> None:
     group.add_argument(
         "--env", action="append", default=[], metavar="NAME[=VALUE]", help="as of pkern run"
     )
-    group.add_argument("--root", metavar="DIR", help="a host directory as /, read only")
+    group.add_argument(
+        "--root", type=some_path, metavar="DIR", help="a host directory as /, read only"
+    )
     group.add_argument("--overlay", action="store_true", help="which each copy may change")
     group.add_argument(
         "--wall",

@@ -18,6 +18,7 @@ from pkern.userland.cli.options import (
     existing,
     natural,
     positive,
+    some_path,
     user_id,
 )
 
@@ -146,7 +147,9 @@ def _add_given(parser: argparse.ArgumentParser) -> None:
 def add_files(parser: argparse.ArgumentParser) -> None:
     """Add what a machine shows of the host."""
     group = parser.add_argument_group("what it sees of the host")
-    group.add_argument("--root", metavar="DIR", help="a host directory as /, read only")
+    group.add_argument(
+        "--root", type=some_path, metavar="DIR", help="a host directory as /, read only"
+    )
     group.add_argument(
         "--overlay", action="store_true", help="--root may be written: changes stay in memory"
     )
