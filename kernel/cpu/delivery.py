@@ -40,6 +40,10 @@ if TYPE_CHECKING:
     from pkern.kernel.wait import WouldBlock
 
 FUTEX = 202
+LEFT = (
+    Restart.ANEW,
+    Restart.CONTINUE,
+)  # calls that any signal interrupts, and that are tried again
 
 
 class Delivery:
@@ -155,15 +159,20 @@ class Delivery:
         """Let a call end, or begin anew, that a signal without a handler has interrupted.
 
         Tell whether it did. It ends with what it has done, or with EINTR; most calls do neither and
-        are tried again. A tracer looks at its task's call first.
+        are tried again. A tracer looks at its task's call first. A sleep that goes on says what is
+        left of it, and ends if that cannot be written.
         """
         result = wait.partial or (-errno.EINTR if wait.restart is Restart.ENDS else 0)
         ends = bool(result) and task.trace is None
-        if not ends and wait.restart is not Restart.ANEW:
+        if not ends and wait.restart not in LEFT:
             return False
-        task.thread.progress = task.thread.undo = None
-        if wait.interrupted is not None:
-            wait.interrupted()
+        if wait.restart is not Restart.CONTINUE:
+            task.thread.progress = task.thread.undo = None
+        try:
+            if wait.interrupted is not None:
+                wait.interrupted()
+        except SyscallError as error:
+            ends, result = True, -(error.errno or errno.EFAULT)
         if ends:
             self._end_call(task, wait, result)
         return True

@@ -231,6 +231,34 @@ static void stops(void)
 	semctl(id, 0, IPC_RMID);
 }
 
+/* What is left of a sleep is told at a stop, too, though it goes on. */
+static void stops_of_a_sleep(void)
+{
+	struct timespec *left =
+		mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct timespec *places[] = { left, NULL, (struct timespec *)8 };
+
+	for (int i = 0; i < 3; i++) {
+		pid_t child = fork();
+		int status;
+
+		left->tv_sec = 7777;
+		if (!child) {
+			struct timespec time = { 1000, 0 };
+			_exit(nanosleep(&time, places[i]) ? errno : 0);
+		}
+		until_state(child, 'S');
+		kill(child, SIGSTOP);
+		waitpid(child, &status, WUNTRACED);
+		printf("stopped, %d left", left->tv_sec > 900 && left->tv_sec <= 1000);
+		kill(child, SIGCONT);
+		until_state(child, 'S');
+		kill(child, SIGKILL);
+		waitpid(child, &status, 0);
+		printf(", then %x\n", status);
+	}
+}
+
 int main(void)
 {
 	int fd[2];
@@ -247,5 +275,6 @@ int main(void)
 	nowhere_to_store();
 	fflush(stdout);
 	stops();
+	stops_of_a_sleep();
 	return 0;
 }
