@@ -5,17 +5,12 @@ longer than most commands. A test of the start itself, of signals, terminals or 
 goes on beside it, or of two runs that are to be the same takes a process of its own: copies have
 one hash seed and one layout of memory.
 
-The first command of a test process starts the server. Each command is a fork of it that is given
-its directory, its environment and its standard descriptors, and runs pkern.__main__. What a copy
-has imported of pkern the server imports too, so that the next ones find it, but for what comes with
-a program in Python, which decides how a command leaves (cli.startup.leave).
+The first command of a test process starts the server, tests.copies.
 """
 
 from __future__ import annotations
 
-import atexit
 import os
-import pickle
 import selectors
 import signal
 import socket
@@ -23,28 +18,14 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from functools import cache
-from importlib import import_module
 from pathlib import Path
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any
 
-from pkern.userland.cli.startup import FOREIGN
+from tests.copies import PIPE, ROOT, Request, receive, send
 
 PKERN = (sys.executable, "-m", "pkern")
-ROOT = Path(__file__).resolve().parents[1]
 SECONDS = 900  # that anything may take beside twenty busy processes: a guard, no measure
-PIPE = 1 << 16  # bytes that a pipe takes at once
-
-
-class Request(NamedTuple):
-    """A command: its words, its directory, its whole environment."""
-
-    words: tuple[str, ...]
-    cwd: str
-    env: dict[str, str]
-
-
-# ---- who asks ----
 
 
 def pkern(
@@ -72,7 +53,7 @@ def pkern(
     finally:
         os.close(out)
         os.close(err)
-        status = os.waitstatus_to_exitcode(_receive(connection))
+        status = os.waitstatus_to_exitcode(receive(connection))
     texts = [part.decode() if text else part for part in said]
     return subprocess.CompletedProcess([*PKERN, *request.words], status, *texts)
 
@@ -102,7 +83,7 @@ def _server() -> socket.socket:
     """Start it, once for each process of a test run: it ends when nobody can ask any more."""
     mine, its = socket.socketpair()
     with its:
-        command = [sys.executable, "-m", "tests.commands", str(its.fileno())]
+        command = [sys.executable, "-m", "tests.copies", str(its.fileno())]
         subprocess.Popen(command, cwd=ROOT, pass_fds=[its.fileno()], stdin=subprocess.DEVNULL)
     return mine
 
@@ -112,8 +93,8 @@ def _ask(connection: socket.socket, request: Request, fds: tuple[int, ...]) -> i
     socket.send_fds(connection, [b"f"], fds)
     for fd in fds:
         os.close(fd)
-    _send(connection, request)
-    pid: int = _receive(connection)
+    send(connection, request)
+    pid: int = receive(connection)
     return pid
 
 
@@ -133,81 +114,3 @@ def _read(fds: tuple[int, ...], end: float) -> list[bytes]:
                 if not part:
                     selector.unregister(key.fd)
     return [bytes(part) for part in said.values()]
-
-
-def _send(connection: socket.socket, value: object) -> None:
-    data = pickle.dumps(value)
-    connection.sendall(len(data).to_bytes(8, "little") + data)
-
-
-def _receive(connection: socket.socket) -> Any:
-    size = int.from_bytes(connection.recv(8, socket.MSG_WAITALL), "little")
-    return pickle.loads(connection.recv(size, socket.MSG_WAITALL))
-
-
-# ---- the server ----
-
-
-def serve(connection: socket.socket) -> None:
-    """Run commands until nobody asks; in a copy, return to run one."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    while True:
-        _, fds, _, _ = socket.recv_fds(connection, 1, 3)
-        if not fds:
-            os._exit(0)
-        request = _receive(connection)
-        news, its_news = os.pipe()
-        pid = os.fork()
-        if not pid:
-            connection.close()
-            os.close(news)
-            _become(request, fds)
-            atexit.register(_tell_imports, its_news, frozenset(sys.modules))
-            return
-        for fd in (*fds, its_news):
-            os.close(fd)
-        _send(connection, pid)
-        _send(connection, os.waitpid(pid, 0)[1])
-        _import_too(news)
-
-
-def _become(request: Request, fds: list[int]) -> None:
-    """Have a command's descriptors, directory, environment and words, as if started with them."""
-    for number, fd in enumerate(fds):
-        os.dup2(fd, number)
-        os.close(fd)
-    os.chdir(request.cwd)
-    os.environ.clear()
-    os.environ.update(request.env)
-    sys.argv = [str(ROOT / "pkern/__main__.py"), *request.words]
-    sys.path[0] = request.cwd
-    sys.stdin = os.fdopen(0, closefd=False)
-    sys.stdout = os.fdopen(1, "w", closefd=False)
-    sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False)
-    sys.stdout.reconfigure(write_through=bool(request.env.get("PYTHONUNBUFFERED")))
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def _tell_imports(fd: int, had: frozenset[str]) -> None:
-    """Write the names of pkern's modules that this process has imported."""
-    new = [name for name in sys.modules if name.startswith("pkern.") and name not in had]
-    os.write(fd, " ".join(new).encode()[:PIPE])
-
-
-def _import_too(news: int) -> None:
-    os.set_blocking(news, False)
-    try:
-        names = os.read(news, PIPE).decode().split()
-    except BlockingIOError:  # its own copies are still there
-        names = []
-    os.close(news)
-    for name in names:
-        if name not in FOREIGN:
-            import_module(name)
-
-
-if __name__ == "__main__":
-    from pkern.__main__ import main
-
-    serve(socket.socket(fileno=int(sys.argv[1])))
-    sys.exit(main())

@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from types import MethodType, ModuleType
+from types import MethodType
 from typing import TYPE_CHECKING, Any, Protocol, cast
 from weakref import ref
 
@@ -406,13 +406,11 @@ def load_program(path: str | Path) -> Callable[..., Any]:
     path = Path(path)
     if path.suffix != ".py":
         raise NoMain(f"{path} is no program in Python: its name ends in .py")
-    code = path.read_bytes()
-    module = ModuleType(f"program_{path.stem}")
-    module.__file__ = str(path)
-    host.modules[module.__name__] = module
+    from pkern.userland.foreign import run_file
+
     if str(path.parent) not in host.path:
         host.path.append(str(path.parent))
-    exec(compile(code, str(path), "exec"), module.__dict__)
+    module = run_file(path, f"program_{path.stem}")
     if not hasattr(module, "main"):
         raise NoMain(f"{path} has no main: write `def main(sys): ...`")
     main: Callable[..., Any] = module.main

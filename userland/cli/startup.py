@@ -13,7 +13,7 @@ from types import FrameType
 
 STANDARD = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))  # by descriptor
 AT_THE_TERMINAL = {"console", "shell"}  # commands that read it line by line
-FOREIGN = {"pkern.userland.program", "threading"}  # what a program in Python comes with
+FOREIGN = "pkern.userland.foreign"  # imported where a file in Python runs that is not pkern's
 # Exit statuses as a shell shows them: 128 + SIGINT, 128 + SIGPIPE.
 INTERRUPTED, BROKEN_PIPE = 130, 141
 
@@ -42,13 +42,14 @@ def end() -> None:
 
 
 def leave(status: int) -> None:
-    """End the process at once, if nothing but pkern has run in it.
+    """End the process at once, if nothing but pkern has run in it and no thread of it is left.
 
     Python would look through all its objects first, to free memory that goes anyway. Where there
-    was a program in Python, it may find what that program has left open.
+    was a program in Python or a file of hooks, it may find what that has left open.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if FOREIGN.intersection(sys.modules):
+    threading = sys.modules.get("threading")
+    if FOREIGN in sys.modules or (threading is not None and threading.active_count() > 1):
         return
     atexit._run_exitfuncs()
     try:

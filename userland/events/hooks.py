@@ -13,10 +13,8 @@ of code are counted once, so that a run with hooks is the same as one without.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
 from pkern.kernel.cpu.scheduler import Scheduler
@@ -144,12 +142,11 @@ def load(path: Path) -> Hooks:
 
     Errors: BadHook; for what the file itself raises the text is its traceback.
     """
-    hooks, module = Hooks(), ModuleType(f"hooks_{path.stem}")
-    module.__file__ = str(path)
-    vars(module)["at"] = hooks.at
-    sys.modules[module.__name__] = module  # as a class of the file may want
+    from pkern.userland.foreign import run_file
+
+    hooks = Hooks()
     try:
-        exec(compile(path.read_bytes(), str(path), "exec"), vars(module))
+        module = run_file(path, f"hooks_{path.stem}", at=hooks.at)
     except (BadHook, SystemExit):
         raise
     except Exception as error:
@@ -170,7 +167,7 @@ def load(path: Path) -> Hooks:
 def _told(error: Exception) -> str:
     import traceback
 
-    of_file = traceback.extract_tb(error.__traceback__)[1:]
+    of_file = traceback.extract_tb(error.__traceback__)[2:]
     lines = [*traceback.format_list(of_file), *traceback.format_exception_only(error)]
     return "".join(lines).rstrip()
 
