@@ -36,7 +36,8 @@ static const uint64_t gdt[16] = {
 	[8] = 0x00008b0000004087, [15] = 0x0040f50000000000,
 };
 static const uint8_t iretq[] = { 0x48, 0xcf };
-static const uint8_t divide[] = { 0x31, 0xc9, 0xf7, 0xf1 }; /* xor ecx,ecx; div ecx */
+/* xor ecx,ecx; div ecx; and a jump: the engine translates up to one, or all of the page's zeroes. */
+static const uint8_t divide[] = { 0x31, 0xc9, 0xf7, 0xf1, 0xeb, 0xfe };
 
 static int64_t failed(processor *p, const char *what)
 {
