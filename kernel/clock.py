@@ -8,11 +8,11 @@ scheduler, and the calls in which a Python program waits, let them fire.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Iterator
 
 from pkern.kernel import BLOCK_NS, CALL_NS
 from pkern.kernel.core import ffi
+from pkern.kernel.lean import heappop, heappush
 from pkern.kernel.typed import Any
 
 SECOND = 1_000_000_000  # in nanoseconds
@@ -97,7 +97,7 @@ class Clock:
         if when > END_NS:
             return
         self._timer_count += 1
-        heapq.heappush(self._timers, (when, self._timer_count, action))
+        heappush(self._timers, (when, self._timer_count, action))
         self._note_due()
 
     def next_due(self) -> int | None:
@@ -110,7 +110,7 @@ class Clock:
             return
         now = self.now_ns
         while self._timers and self._timers[0][0] <= now:
-            action = heapq.heappop(self._timers)[2]
+            action = heappop(self._timers)[2]
             self._note_due()
             action()
 

@@ -9,9 +9,13 @@ from __future__ import annotations
 import _signal as signal  # type: ignore[import-not-found]  # as in userland/cli/startup.py
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from types import FrameType, ModuleType
 
-from pkern.kernel.typed import Any, TypeVar
+from pkern.kernel.typed import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    from types import FrameType, ModuleType
+
+    Handler: TypeAlias = Callable[[int, FrameType | None], object]
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -19,7 +23,6 @@ V = TypeVar("V")
 # Whose handlers raise: Ctrl-C, a limit by the host's clock. In the middle of an import such an
 # exception would leave half a module, or be printed and lost in one of importlib's callbacks.
 RAISING = (signal.SIGINT, signal.SIGALRM)
-Handler = Callable[[int, FrameType | None], object]
 _WHOLE: dict[str, ModuleType] = {}  # what was imported here before
 
 

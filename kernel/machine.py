@@ -7,9 +7,6 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from functools import cached_property, partial
-from operator import attrgetter
-from types import TracebackType
 
 from pkern.kernel import BLOCK_NS, CALL_NS, DEFAULT_RAM, SIZE_UNITS, arguments, late
 from pkern.kernel.arguments import of_type
@@ -19,6 +16,7 @@ from pkern.kernel.cpu.features import feature_bits, parse_features
 from pkern.kernel.cpu.processor import Processor
 from pkern.kernel.cpu.vsyscall import VsyscallPage
 from pkern.kernel.errors import SIGKILL, KernelBug, MachineClosed, NoRoom, SyscallError
+from pkern.kernel.lean import attrgetter, cached_property, partial
 from pkern.kernel.log import KERN_INFO, Log
 from pkern.kernel.mm.memory import Memory
 from pkern.kernel.mm.mm import Mm
@@ -41,6 +39,8 @@ from pkern.kernel.vfs.proc.procfs import ProcFs
 from pkern.kernel.vfs.sysfs import TRACING_FLAGS, SysFs, TraceFs
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from pkern.kernel.branch import Branch, Snapshot
     from pkern.kernel.cpu.scheduler import Scheduler
     from pkern.kernel.events.stream import Stream, Tracing

@@ -2,23 +2,59 @@
 
 typing.NamedTuple compiles each field's annotation when a class is made, only to see that it is a
 type; type checkers do that better. Here the annotations are names and nothing else. And
-collections.namedtuple compiles a constructor for each class; here one is compiled for each number
+collections.namedtuple compiles a constructor for each class; here it stands below for each number
 of fields, and a class has it with names of its own. What module enum makes of a class with four
 members takes as long as importing a module; here a member has a name and a value, and no more.
 """
 
 from __future__ import annotations
 
-from collections import namedtuple
-from functools import cache
-
+from pkern.kernel.lean import cache
 from pkern.kernel.typed import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from enum import Enum as Enum
     from typing import NamedTuple as NamedTuple
 else:
-    from types import FunctionType
+    from _collections import _tuplegetter  # what collections' own named tuples have, in C
+
+    new = tuple.__new__
+
+    # Constructors by the number of fields: what is compiled with this module costs a start next to
+    # nothing, and as the text of a program each takes as long as importing a module.
+    def _of_15(_cls, a, b, c, d, e, f, g, h, i, j, k, m, n, o, p):
+        return new(_cls, (a, b, c, d, e, f, g, h, i, j, k, m, n, o, p))
+
+    def _of_17(_cls, a, b, c, d, e, f, g, h, i, j, k, m, n, o, p, q, r):
+        return new(_cls, (a, b, c, d, e, f, g, h, i, j, k, m, n, o, p, q, r))
+
+    _CONSTRUCTORS = {
+        2: lambda _cls, a, b: new(_cls, (a, b)),
+        3: lambda _cls, a, b, c: new(_cls, (a, b, c)),
+        4: lambda _cls, a, b, c, d: new(_cls, (a, b, c, d)),
+        5: lambda _cls, a, b, c, d, e: new(_cls, (a, b, c, d, e)),
+        6: lambda _cls, a, b, c, d, e, f: new(_cls, (a, b, c, d, e, f)),
+        7: lambda _cls, a, b, c, d, e, f, g: new(_cls, (a, b, c, d, e, f, g)),
+        8: lambda _cls, a, b, c, d, e, f, g, h: new(_cls, (a, b, c, d, e, f, g, h)),
+        9: lambda _cls, a, b, c, d, e, f, g, h, i: new(_cls, (a, b, c, d, e, f, g, h, i)),
+        15: _of_15,
+        17: _of_17,
+    }
+    _Function = type(_of_15)
+
+    @cache
+    def _code(count):
+        """Return the code of a constructor of so many fields."""
+        made = _CONSTRUCTORS.get(count)
+        if made is None:
+            fields = ", ".join(f"field{nth}" for nth in range(count))
+            made = eval(f"lambda _cls, {fields}: new(_cls, ({fields},))", globals())
+        return made.__code__
+
+    @cache
+    def _place(nth):
+        """Return the attribute that is a field, by its place."""
+        return _tuplegetter(nth, f"field {nth}")
 
     def _make(cls, values):
         made = tuple.__new__(cls, values)
@@ -52,11 +88,6 @@ else:
         "_asdict": _asdict,
     }
 
-    @cache
-    def _like(count: int) -> Any:
-        """Return a class with so many fields, whose parts others may have."""
-        return namedtuple("Fields", [f"field{nth}" for nth in range(count)])
-
     class _Maker(type):
         """Makes a named tuple where a class is defined; its methods and properties stay."""
 
@@ -65,19 +96,17 @@ else:
                 return super().__new__(cls, name, bases, body)
             fields = tuple(body["__annotations__"])
             defaults = {field: body.pop(field) for field in fields if field in body}
-            like = _like(len(fields))
             names = {"co_varnames": ("_cls", *fields), "co_qualname": f"{name}.__new__"}
-            code = like.__new__.__code__.replace(**names)
-            space = like.__new__.__globals__
+            code = _code(len(fields)).replace(**names)
             made = {
                 **_COMMON,
-                "__new__": FunctionType(code, space, "__new__", tuple(defaults.values())),
+                "__new__": _Function(code, globals(), "__new__", tuple(defaults.values())),
                 "__match_args__": fields,
                 "_fields": fields,
                 "_field_defaults": defaults,
+                **{field: _place(nth) for nth, field in enumerate(fields)},
             }
-            places = zip(fields, map(vars(like).__getitem__, like._fields), strict=True)
-            return type(name, (tuple,), {**made, **dict(places), **body})
+            return type(name, (tuple,), {**made, **body})
 
     class NamedTuple(metaclass=_Maker):
         """What typing.NamedTuple is: a tuple whose fields are the annotations of the class."""

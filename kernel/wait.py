@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Hashable
-from contextlib import AbstractContextManager, nullcontext
 
 from pkern.kernel.errors import PUBLIC, SyscallError, with_pythons_own
+from pkern.kernel.lean import nullcontext
 from pkern.kernel.typed import TYPE_CHECKING, Any
 from pkern.kernel.values import Enum
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from pkern.kernel.visits import Visits
 
 NOBODY: AbstractContextManager[None] = nullcontext()

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterator
-from functools import partial
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.lean import partial
 from pkern.kernel.log import KERN_WARNING
 from pkern.kernel.typed import TYPE_CHECKING, Any
 from pkern.kernel.vfs.walk import Unread

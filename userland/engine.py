@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from functools import cache
+
+from pkern.kernel.lean import cache
 
 LIBRARY = os.path.join("unicorn", "lib", "libunicorn.so.2")
 INSTALL = "pip install '.[emulators]' in pkern's folder"

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from types import MappingProxyType
 
 from pkern.kernel import SIZE_UNITS
 from pkern.kernel.arguments import did_you_mean, of_type
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.lean import MappingProxyType
 from pkern.kernel.numbers import is_decimal
 from pkern.kernel.tasks.rlimits import DEFAULT_RLIMITS, RLIM_INFINITY
 from pkern.kernel.typed import TYPE_CHECKING

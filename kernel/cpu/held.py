@@ -7,10 +7,10 @@ instead of the call filtered.py does. A call that may be made is put into Thread
 from __future__ import annotations
 
 import errno
-from functools import partial
 from typing import TYPE_CHECKING
 
 from pkern.kernel.late import load
+from pkern.kernel.lean import partial
 from pkern.kernel.tasks.signal import signals
 from pkern.kernel.tasks.thread import WORD, entry_of
 from pkern.kernel.tasks.trace import At, Calls, Steps, trap

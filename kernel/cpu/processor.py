@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.lean import cached_property
 from pkern.kernel.typed import Any, Generic, Protocol, TypeVar
 from pkern.kernel.values import NamedTuple
 

@@ -8,10 +8,10 @@ its call in Thread.call, and what the call remembers in Thread.progress.
 from __future__ import annotations
 
 import errno
-from functools import partial
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.late import load
+from pkern.kernel.lean import partial
 from pkern.kernel.tasks.signal.signals import SA_RESTART, SIGKILL, Fate, is_disturbed
 from pkern.kernel.tasks.thread import NO_CALL, WORD, entry_of
 from pkern.kernel.tasks.trace import is_held

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Sized
-from functools import cached_property
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import (
@@ -27,6 +26,7 @@ from pkern.kernel.errors import (
     TaskKilled,
 )
 from pkern.kernel.late import load
+from pkern.kernel.lean import cached_property
 from pkern.kernel.log import Log
 from pkern.kernel.typed import TYPE_CHECKING, Any, Protocol
 from pkern.kernel.values import Enum

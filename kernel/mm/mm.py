@@ -6,11 +6,11 @@ Nothing of the core is remembered here: VMAs and counters are read when asked fo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache, partial
 from struct import Struct
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import BUS_ADRERR, BusError, MemoryFault, SyscallError, TaskKilled
+from pkern.kernel.lean import cache, partial
 from pkern.kernel.mm.memory import Memory
 from pkern.kernel.mm.policy import DEFAULT, Policy, of_core, to_core
 from pkern.kernel.namespaces.user import FIRST, UserNamespace

@@ -6,10 +6,9 @@ or go on, and looked at in their order. A note whose news has been told already 
 
 from __future__ import annotations
 
-import heapq
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 
+from pkern.kernel.lean import OrderedDict, heappop, heappush
 from pkern.kernel.typed import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ class Children:
         """Take a child away, with its note where that is the first. Errors: KeyError."""
         arrival, _ = self._by_pid.pop(child.pid)
         if self._news and self._news[0] == (arrival, child.pid):
-            heapq.heappop(self._news)
+            heappop(self._news)
 
     def get(self, pid: int) -> Group | None:
         """Return the child with a pid, or None."""
@@ -61,7 +60,7 @@ class Children:
         pid = child.pid
         arrival, known = self._by_pid.get(pid, NOBODY)
         if known is child:
-            heapq.heappush(self._news, (arrival, pid))
+            heappush(self._news, (arrival, pid))
 
     def first(self, choose: Callable[[Group], Found | None]) -> Found | None:
         """Return what choose makes of the first child with news that it wants, or None."""
@@ -70,12 +69,12 @@ class Children:
         looked_at: list[tuple[int, int]] = []
         found = None
         while found is None and self._news:
-            note = heapq.heappop(self._news)
+            note = heappop(self._news)
             arrival, child = self._by_pid.get(note[1], NOBODY)
             if child is None or arrival != note[0] or not child.has_news or note in looked_at[-1:]:
                 continue
             looked_at.append(note)
             found = choose(child)
         for note in looked_at:
-            heapq.heappush(self._news, note)
+            heappush(self._news, note)
         return found

@@ -6,8 +6,7 @@ Invariants: effective <= permitted; ambient <= permitted and inheritable.
 
 from __future__ import annotations
 
-import functools
-
+from pkern.kernel.lean import lru_cache
 from pkern.kernel.namespaces.user import FIRST, UserNamespace
 from pkern.kernel.values import Enum, NamedTuple
 
@@ -41,7 +40,7 @@ SECURE_NOROOT, SECURE_NO_SETUID_FIXUP, SECURE_KEEP_CAPS = 1, 4, 16
 SECURE_NO_CAP_AMBIENT_RAISE = 64
 
 
-@functools.lru_cache(64)  # there are few sets, and every status shows five
+@lru_cache(64)  # there are few sets, and every status shows five
 def mask_of(caps: CapSet) -> int:
     """Return a set as the bits that Linux shows."""
     return sum(1 << number for number, name in enumerate(CAPS) if name in caps)

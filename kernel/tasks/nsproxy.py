@@ -6,10 +6,9 @@ first asks for them.
 
 from __future__ import annotations
 
-from functools import cached_property
-
 from pkern.kernel import late
 from pkern.kernel.clock import CLOCK_BOOTTIME, CLOCK_MONOTONIC
+from pkern.kernel.lean import cached_property
 from pkern.kernel.namespaces.base import CGROUP, IPC, NET, TIME, UTS, Namespace
 from pkern.kernel.namespaces.pid import PidNamespace
 from pkern.kernel.namespaces.user import FIRST

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import chain
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.lean import contextmanager
 from pkern.kernel.mm.mm import Mm
 from pkern.kernel.tasks.attributes import DUMP_USER, Attributes, IoContext, IoCounters, Usage
 from pkern.kernel.tasks.children import Children

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from functools import cached_property
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.late import load
+from pkern.kernel.lean import cached_property
 from pkern.kernel.log import KERN_INFO
 from pkern.kernel.namespaces.base import MNT
 from pkern.kernel.typed import TYPE_CHECKING, Any, Protocol

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.lean import contextmanager, nullcontext
 from pkern.kernel.typed import TYPE_CHECKING, Any
 from pkern.kernel.vfs.inode import (
     FILE_CAPS,

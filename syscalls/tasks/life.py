@@ -5,12 +5,12 @@ from __future__ import annotations
 import errno
 import struct
 from collections.abc import Callable, Iterable
-from functools import partial
 
 from pkern.kernel.clock import SECOND
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.cpu.processor import Context
 from pkern.kernel.errors import SyscallError, TaskKilled
+from pkern.kernel.lean import partial
 from pkern.kernel.tasks.dying import end_process, end_thread, is_awaited
 from pkern.kernel.tasks.program import exec as execution
 from pkern.kernel.tasks.program.exec import Wanted

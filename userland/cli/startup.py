@@ -9,7 +9,6 @@ import atexit
 import gc
 import os
 import sys
-from types import FrameType
 
 STANDARD = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))  # by descriptor
 AT_THE_TERMINAL = {"console", "shell"}  # commands that read it line by line
@@ -78,7 +77,7 @@ def _occupy(fd: int) -> None:
         os.close(opened)
 
 
-def _leave(signo: int, frame: FrameType | None) -> None:
+def _leave(signo: int, frame: object) -> None:
     taken = sys.modules.get("pkern.userland.cli.typeahead")
     if taken is not None:
         taken.give_back()

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import errno
 import struct
-from functools import lru_cache
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.lean import lru_cache
 from pkern.kernel.values import NamedTuple
 
 PAGE_SIZE = 4096
@@ -97,7 +97,7 @@ def table_place(header: bytes) -> tuple[int, int]:
     return phoff, phnum * PROGRAM_HEADER_BYTES
 
 
-@lru_cache(maxsize=64)
+@lru_cache(64)
 def parse(header: bytes, table: bytes) -> Image:
     """Return the image of an ELF header and its program headers. Errors: ENOEXEC."""
     phoff, nbytes = table_place(header)

@@ -12,10 +12,10 @@ import errno
 import itertools
 import struct
 from collections.abc import Callable
-from contextlib import suppress
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.lean import suppress
 from pkern.kernel.mm.mm import Areas, Mm
 from pkern.kernel.tasks.program import elf
 from pkern.kernel.tasks.program.elf import ET_DYN, PAGE_MASK, PAGE_SIZE, TASK_SIZE, Image, Segment

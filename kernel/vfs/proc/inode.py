@@ -7,11 +7,10 @@ pass through a file sees one state. Nobody changes names or rights here.
 from __future__ import annotations
 
 import errno
-import functools
 from collections.abc import Callable
-from functools import partial
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.lean import lru_cache, partial
 from pkern.kernel.typed import TYPE_CHECKING, cast
 from pkern.kernel.vfs.fs.latedir import LateDir
 from pkern.kernel.vfs.inode import (
@@ -36,7 +35,7 @@ BLOCK_SIZE = 1024
 MAX_ADDRESS = (1 << 64) - 1
 
 
-@functools.lru_cache(64)
+@lru_cache(64)
 def device_text(dev: int) -> str:
     """Return a device number as maps and locks show it: major:minor in hex."""
     return f"{dev >> 8 & 0xFFF:02x}:{dev & 0xFF:02x}"

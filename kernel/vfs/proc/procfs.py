@@ -8,10 +8,10 @@ every program asks for its own link exe, few for more.
 from __future__ import annotations
 
 import errno
-from functools import partial
 
 from pkern.kernel import late
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.lean import partial
 from pkern.kernel.numbers import name_number
 from pkern.kernel.tasks.attributes import DUMP_USER
 from pkern.kernel.typed import TYPE_CHECKING

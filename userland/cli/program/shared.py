@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 
+from pkern.kernel.lean import contextmanager, nullcontext
 from pkern.kernel.typed import TYPE_CHECKING
 from pkern.userland.cli.options import UsageError, naming, writable
 from pkern.userland.cli.program.run import command_line, injector, style, traced
@@ -15,6 +14,7 @@ from pkern.userland.given import Layer, NotGiven
 
 if TYPE_CHECKING:
     import argparse
+    from contextlib import AbstractContextManager
 
     from pkern.kernel.machine import Kernel
     from pkern.syscalls.strace.tracer import Tracer
@@ -51,7 +51,7 @@ def show_binds(kernel: Kernel, texts: list[str]) -> None:
         raise UsageError(f"--bind: {error}") from error
 
 
-@contextlib.contextmanager
+@contextmanager
 def mounting(kernel: Kernel, options: argparse.Namespace) -> Iterator[None]:
     """Show the machine's files on the host meanwhile, if --mount says so. Errors: UsageError."""
     if options.mount is None:
@@ -74,15 +74,17 @@ def injecting(tracer: Tracer | None, options: argparse.Namespace) -> Injector | 
     return made
 
 
-@contextlib.contextmanager
+@contextmanager
 def tracing(options: argparse.Namespace) -> Iterator[Tracer | None]:
     """Give the tracer that the options ask for; its summary comes when it is no longer used."""
     if not traced(options):
         yield None
         return
+    from contextlib import ExitStack
+
     from pkern.syscalls.strace.tracer import Output, Tracer
 
-    with contextlib.ExitStack() as stack:
+    with ExitStack() as stack:
         emit: Callable[[str], None] = _to_stderr
         if options.output:
             emit = stack.enter_context(_to_file(options.output))
@@ -107,7 +109,7 @@ def check_view(file: str | None) -> None:
         raise UsageError(str(error)) from error
 
 
-@contextlib.contextmanager
+@contextmanager
 def viewing(kernel: Kernel, file: str | None, title: str, most: int = 0) -> Iterator[None]:
     """Record what happens, and write its page to a file of the host; None: nothing is recorded.
 
@@ -132,14 +134,14 @@ def viewing(kernel: Kernel, file: str | None, title: str, most: int = 0) -> Iter
 def viewing_run(kernel: Kernel, options: argparse.Namespace) -> AbstractContextManager[None]:
     """Record a run for the page that --view asks for, if it does. Errors: UsageError."""
     if options.view is None:
-        return contextlib.nullcontext()
+        return nullcontext()
     return viewing(kernel, options.view, command_line(options), options.view_events)
 
 
 def walled(kernel: Kernel, nanoseconds: int | None) -> AbstractContextManager[None]:
     """Let the host's clock end what runs (TimeIsUp) after so long; None: never."""
     if nanoseconds is None:
-        return contextlib.nullcontext()
+        return nullcontext()
     from pkern.userland.wall import wall_limit
 
     return wall_limit(kernel, nanoseconds)
@@ -153,7 +155,7 @@ def show_stacks(kernel: Kernel, tracer: Tracer | None, options: argparse.Namespa
         tracer.stack = Symbols(kernel).lines
 
 
-@contextlib.contextmanager
+@contextmanager
 def recording(kernel: Kernel, options: argparse.Namespace) -> Iterator[None]:
     """Write the events that the options ask for while a program runs. Errors: UsageError."""
     if not options.events and not options.globs:
@@ -161,9 +163,11 @@ def recording(kernel: Kernel, options: argparse.Namespace) -> Iterator[None]:
         return
     if options.twice:
         raise UsageError("--events, -E and --twice: two runs are compared call by call")
+    from contextlib import ExitStack
+
     from pkern.userland.events.recording import UnknownEvent, recording
 
-    with contextlib.ExitStack() as stack:
+    with ExitStack() as stack:
         emit: Callable[[str], None] = _to_stderr
         if options.events:
             emit = stack.enter_context(_to_file(options.events))
@@ -178,7 +182,7 @@ def _to_stderr(line: str) -> None:
     sys.stderr.write(line + "\n")
 
 
-@contextlib.contextmanager
+@contextmanager
 def _to_file(name: str) -> Iterator[Callable[[str], None]]:
     """Give what writes a line to a file of the host. Errors: UsageError that names it."""
 
