@@ -382,7 +382,9 @@ static int64_t name_part(struct vma **vmap, uint64_t start, uint64_t end, uint64
 		return -EBADF; /* it has a name already */
 	if (vma->name == name)
 		return 0;
-	int64_t err = vma_isolate(vmap, start, end);
+	struct vma_look look = vma_look(vma);
+	look.name = name;
+	int64_t err = vma_isolate(vmap, start, end, &look);
 	if (err)
 		return err == -ENOMEM ? -EAGAIN : err;
 	(*vmap)->name = name;

@@ -174,6 +174,12 @@ struct shared_policy { /* of a memory file's pages first..last */
 	struct shared_policy *next;
 };
 
+struct vma_look { /* what calls change of a part of a VMA */
+	uint64_t flags, name;
+	struct uffd *uffd;
+	struct mempolicy *policy;
+};
+
 enum cut { CUT_BELOW = 1, CUT_ABOVE = 2 }; /* where the rest of what it was a part of lies */
 
 struct vma {
@@ -592,6 +598,13 @@ void vma_resize(struct vma *vma, uint64_t start, uint64_t end, uint64_t pgoff);
 void vma_set_flags(struct vma *vma, uint64_t flags);
 struct vma *vma_split(struct vma *vma, uint64_t addr); /* the upper part; NULL: no memory */
 void vma_merge_next(struct vma *vma);
+static inline struct vma_look vma_look(const struct vma *v)
+{
+	return (struct vma_look){ v->flags, v->name, v->uffd, v->policy };
+}
+/* Would the part join a neighbour, had it that look? */
+bool vma_would_join(const struct vma *vma, uint64_t start, uint64_t end,
+		    const struct vma_look *look);
 struct vma *vma_merge(struct vma *vma);             /* with neighbours; the survivor */
 struct vma *vma_merge_new(mm *mm, struct vma *new); /* new is not linked */
 void vma_join_next(struct vma *vma);
@@ -643,7 +656,8 @@ int64_t mm_unmap(mm *mm, uint64_t start, uint64_t end); /* aligned, checked */
 int64_t mm_mmap_file(mm *mm, uint64_t addr, uint64_t len, uint64_t prot, uint64_t flags, file *f,
 		     uint64_t pgoff); /* MAP_SHARED of f, anonymous or not */
 int64_t vma_modify(struct vma **vmap, uint64_t start, uint64_t end, uint64_t flags);
-int64_t vma_isolate(struct vma **vmap, uint64_t start, uint64_t end); /* a VMA of its own */
+int64_t vma_isolate(struct vma **vmap, uint64_t start, uint64_t end,
+		    const struct vma_look *look); /* a VMA of its own, soon to be given this look */
 int64_t expand_stack(struct vma *vma, uint64_t addr);
 
 /* index.c */

@@ -7,6 +7,12 @@
  */
 #include "core.h"
 
+/* May no VMA be split any more?  mmap and brk look before they add one: there may be one more. */
+static bool is_full(const mm *mm)
+{
+	return mm->counters.map_count >= mm->machine->tunables.max_map_count;
+}
+
 /* ---- munmap ---- */
 
 /* [start, end) covers one side of vma, or punches a hole into it. */
@@ -14,7 +20,7 @@ static int64_t cut(struct vma *vma, uint64_t start, uint64_t end)
 {
 	mm *mm = vma->mm;
 	if (start > vma->start && end < vma->end) {
-		if (mm->counters.map_count >= mm->machine->tunables.max_map_count)
+		if (is_full(mm))
 			return -ENOMEM;
 		if (!vma_split(vma, end))
 			return no_memory(mm->machine);
@@ -66,7 +72,7 @@ static int64_t refuse_unmap(mm *mm, uint64_t start, uint64_t end, int64_t err)
 {
 	struct vma *vma = vma_find_intersection(mm, start, end);
 	if (vma && start > vma->start) {
-		if (end < vma->end && mm->counters.map_count >= mm->machine->tunables.max_map_count)
+		if (end < vma->end && is_full(mm))
 			return -ENOMEM;
 		int64_t refused = split_at(vma, start);
 		if (refused)
@@ -534,18 +540,23 @@ int64_t mm_mmap(mm *mm, uint64_t addr, uint64_t len, uint64_t prot, uint64_t fla
 
 /* ---- changing the flags of a range ---- */
 
-/* vma's part [start, end) becomes a VMA of its own, which *vmap then is. */
-int64_t vma_isolate(struct vma **vmap, uint64_t start, uint64_t end)
+/*
+ * vma's part [start, end) becomes a VMA of its own, which *vmap then is.  There may be one too many
+ * for a moment if it joins a neighbour then; a second split that is refused leaves the first.
+ */
+int64_t vma_isolate(struct vma **vmap, uint64_t start, uint64_t end, const struct vma_look *look)
 {
 	struct vma *vma = *vmap, *lower = vma;
 	mm *mm = vma->mm;
 	bool below = start > vma->start, above = end < vma->end;
 	if (splits_large(vma, start) || splits_large(vma, end))
 		return -EINVAL;
-	if (mm->counters.map_count + below + above > mm->machine->tunables.max_map_count)
+	if ((below || above) && is_full(mm) && !vma_would_join(vma, start, end, look))
 		return -ENOMEM;
 	if (below && !(vma = vma_split(vma, start)))
 		return no_memory(mm->machine);
+	if (below && above && is_full(mm))
+		return -ENOMEM;
 	if (above && !vma_split(vma, end)) {
 		if (below)
 			vma_join_next(lower);
@@ -559,8 +570,12 @@ int64_t vma_isolate(struct vma **vmap, uint64_t start, uint64_t end)
 /* vma's part [start, end) gets new flags; *vmap is then the VMA that covers it. */
 int64_t vma_modify(struct vma **vmap, uint64_t start, uint64_t end, uint64_t flags)
 {
-	int64_t err = flags == (*vmap)->flags ? 0 : vma_isolate(vmap, start, end);
-	if (!err && flags != (*vmap)->flags)
+	struct vma_look look = vma_look(*vmap);
+	if (flags == look.flags)
+		return 0;
+	look.flags = flags;
+	int64_t err = vma_isolate(vmap, start, end, &look);
+	if (!err)
 		vma_set_flags(*vmap, flags);
 	return err;
 }

@@ -323,12 +323,14 @@ static int64_t bind_part(struct vma **vmap, uint64_t start, uint64_t end, struct
 {
 	machine *m = (*vmap)->mm->machine;
 	struct spare_ranges spare = { NULL, NULL };
+	struct vma_look look = vma_look(*vmap);
+	look.policy = p;
 	bool shares = shares_policies(vma_mapping(*vmap));
 	if (policy_equal((*vmap)->policy, p))
 		return 0;
 	int64_t err = shares ? spare_reserve(m, p, &spare) : 0;
 	if (!err)
-		err = vma_isolate(vmap, start, end);
+		err = vma_isolate(vmap, start, end, &look);
 	if (!err) {
 		vma_set_policy(*vmap, p);
 		struct vma *vma = *vmap = vma_merge(*vmap);

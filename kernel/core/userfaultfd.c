@@ -242,12 +242,15 @@ static int64_t may_register(const struct vma *vma, struct uffd *u, uint64_t end,
 static int64_t watch_part(struct vma **vmap, uint64_t start, uint64_t end, struct uffd *u,
 			  uint64_t modes)
 {
-	int64_t err = vma_isolate(vmap, start, end);
+	struct vma_look look = vma_look(*vmap);
+	look.flags = (look.flags & ~(uint64_t)VM_UFFD) | modes;
+	look.uffd = u;
+	int64_t err = vma_isolate(vmap, start, end, &look);
 	if (err)
 		return err;
 	if ((*vmap)->flags & ~modes & VM_UFFD_WP)
 		unprotect_stores(*vmap, start, end);
-	vma_set_flags(*vmap, ((*vmap)->flags & ~(uint64_t)VM_UFFD) | modes);
+	vma_set_flags(*vmap, look.flags);
 	vma_set_uffd(*vmap, u);
 	*vmap = vma_merge(*vmap);
 	return 0;

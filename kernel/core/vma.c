@@ -435,6 +435,21 @@ static bool are_alike(const struct vma *a, const struct vma *b)
 /* As Linux's vm_ops->close(): such a VMA does not go for another to grow. */
 static bool is_apart(const struct vma *vma) { return vma->file && vma->file->mode & FILE_APART; }
 
+bool vma_would_join(const struct vma *vma, uint64_t start, uint64_t end,
+		    const struct vma_look *look)
+{
+	struct vma part = *vma;
+	part.start = start;
+	part.end = end;
+	part.pgoff = vma_index(vma, start);
+	part.flags = look->flags;
+	part.name = look->name;
+	part.uffd = look->uffd;
+	part.policy = look->policy;
+	return (start == vma->start && are_alike(vma->prev, &part)) ||
+	       (end == vma->end && are_alike(&part, vma->next));
+}
+
 static bool can_join(const struct vma *a, const struct vma *b)
 {
 	return are_alike(a, b) && !is_apart(a);

@@ -180,8 +180,11 @@ def _under_one(
     prepared.kernel.close()
 
 
-# What a limit refuses when its place is split already: mmap_region() of Linux 6.18.
-SPLITS = {"mmap over two areas' parts"}
+# What a limit refuses when its place is split already, at one end at least (Linux 6.18).
+SPLITS = {
+    *("mmap over two areas' parts", "mprotect the middle", "mprotect a private file"),
+    *("mprotect special", "madvise a hint", "madvise dontfork"),
+}
 
 
 def _only_split(p: Prepared, before: object) -> None:

@@ -195,6 +195,14 @@ def test_namespaces_as_on_the_host(
     same_as_host(machine, program)
 
 
+@pytest.mark.sysctl(
+    {"vm.max_map_count": 100, "vm.nonlinear": 1, "vm.nonlinear_emulated": 1},
+)
+def test_what_a_full_space_refuses_as_on_the_host(compile_c: Compile, machine: Machine) -> None:
+    program = compile_c("mapcount", "glibc")
+    same_as_host(machine, program)
+
+
 @pytest.mark.parametrize("name", ["mempolicy", "tmpfspolicy"])
 def test_memory_policies_as_on_a_host_with_one_node(
     compile_c: Compile, machine: Machine, name: str
