@@ -13,8 +13,18 @@ import pytest
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.proc import maps
 from pkern.syscalls.memory import mman
-from pkern.userland.conform import answers, run_conform
-from pkern.userland.conform.calls import PAGE, SHAPES, Call, Calls, Kind, Outcome, Slot, result_text
+from pkern.userland.conform import answers, differences, run_conform
+from pkern.userland.conform.calls import (
+    PAGE,
+    SHAPES,
+    Area,
+    Call,
+    Calls,
+    Kind,
+    Outcome,
+    Slot,
+    result_text,
+)
 from pkern.userland.conform.cprogram import c_program
 from pkern.userland.conform.differences import Aspect, allowed, compare
 from pkern.userland.conform.generate import FIXED_BASE, sequence
@@ -536,6 +546,40 @@ def test_a_row_may_be_for_hosts_before_a_stable_release_only() -> None:
     assert divergence is not None
     assert allowed(divergence, host=(6, 18, 44)) is None
     assert allowed(divergence, host=(6, 18, 15)) is not None
+
+
+GUARDED = (Call(Kind.MADVISE, (PLACE, PAGE, 102)),)
+
+
+@pytest.mark.parametrize(("perms", "release", "there"), [
+    ("rw-p", (6, 18, 15), True), ("r--p", (6, 18, 15), False), ("rw-p", (6, 18, 44), False),
+])  # fmt: skip
+def test_a_guard_joins_what_is_alike_on_older_hosts_only(
+    perms: str, release: tuple[int, ...], there: bool
+) -> None:
+    whole = (Area(PLACE, PLACE + 2 * PAGE, "rw-p", PAGE, "f0"),)
+    halves = (
+        Area(PLACE, PLACE + PAGE, "rw-p", PAGE, "f0"),
+        Area(PLACE + PAGE, PLACE + 2 * PAGE, perms, 2 * PAGE, "f0"),
+    )
+    host, ours = (Outcome(0, 0, 0, 0, b"", layout) for layout in (whole, halves))
+    divergence = compare(GUARDED, 0, host, ours)
+    assert divergence is not None and divergence.aspect is Aspect.LAYOUT
+    assert (allowed(divergence, host=release) is not None) is there
+
+
+@pytest.mark.parametrize("by_generation", [False, True])
+def test_guards_that_are_not_shown_hide_what_is_referenced_by_generation_only(
+    by_generation: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(differences, "lists_by_generation", lambda: by_generation)
+    theirs = ("smaps 1-2 Referenced: 4 kB", "smaps 1-2 VmFlags: rd")
+    ours = ("smaps 1-2 Referenced: 0 kB", "smaps 1-2 VmFlags: rd gu")
+    host, model = (Outcome(0, 0, 0, 0, b"", (), state) for state in (theirs, ours))
+    divergence = compare(GUARDED, 1, host, model)
+    assert divergence is not None
+    assert (allowed(divergence, host=(6, 18, 15)) is not None) is by_generation
+    assert allowed(divergence, host=(6, 18, 44)) is None
 
 
 def test_another_error_is_a_difference_of_older_hosts_only() -> None:

@@ -16,10 +16,10 @@ import os
 import re
 import signal
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pkern.userland.conform.calls import PAGE, Call, Kind, Outcome, result_text
+from pkern.userland.conform.calls import PAGE, Area, Call, Kind, Layout, Outcome, result_text
 
 MAX_LENGTH = 1 << 47  # user space; a longer range wraps or leaves it
 F_ADD_SEALS, F_SEAL_EXEC = 1033, 0x20
@@ -284,15 +284,41 @@ def _says_of_failed_memory(divergence: Divergence) -> bool:
     return same_place and (host.code, ours.code) == (4, 2) and poisoned
 
 
+REFERRED = {"smaps Referenced"}  # what lists of pages by generation decide
+
+
+def _has_guards(divergence: Divergence) -> bool:
+    return any(c.kind is Kind.MADVISE and c.args[2] == 102 for c in divergence.calls)
+
+
 def _shows_guards(divergence: Divergence) -> bool:
-    """Only VmFlags differs, after MADV_GUARD_INSTALL."""
-    guards = any(c.kind is Kind.MADVISE and c.args[2] == 102 for c in divergence.calls)
-    return guards and divergence.fields == {"smaps VmFlags"}
+    """VmFlags differs after MADV_GUARD_INSTALL, and nothing else but what _refers() allows."""
+    fields = divergence.fields - (REFERRED if lists_by_generation() else set())
+    return _has_guards(divergence) and fields == {"smaps VmFlags"}
+
+
+def _joins_by_guards(divergence: Divergence) -> bool:
+    """After MADV_GUARD_INSTALL Linux has joined areas of a file that are apart here."""
+    theirs, ours = divergence.host.layout, divergence.model.layout
+    return _has_guards(divergence) and len(theirs) < len(ours) and _joined(theirs) == _joined(ours)
+
+
+def _joined(layout: Layout) -> list[Area]:
+    """Return a layout whose neighbours of one file and the same rights are one area."""
+    areas: list[Area] = []
+    for area in layout:
+        last = areas[-1] if areas else area
+        behind = replace(area, start=last.end, offset=last.offset + last.end - last.start)
+        if area.file and area == behind and area.perms == last.perms and area.file == last.file:
+            areas[-1] = replace(last, end=area.end)
+        else:
+            areas.append(area)
+    return areas
 
 
 def _refers(divergence: Divergence) -> bool:
     """Only Referenced differs, on a host whose pages are on lists by generation."""
-    return lists_by_generation() and divergence.fields == {"smaps Referenced"}
+    return lists_by_generation() and divergence.fields == REFERRED
 
 
 def _seals_execution(divergence: Divergence) -> bool:
@@ -401,6 +427,14 @@ DIFFERENCES: tuple[Difference, ...] = (
         _shows_guards,
         Then.GO_ON,
         "VmFlags says gu of memory that has had guards in 6.18.44; 6.18.15 does not",
+        before=(6, 18, 44),
+    ),
+    Difference(
+        Aspect.LAYOUT,
+        _joins_by_guards,
+        Then.STOP,
+        "guards give an area of a file a family (anon_vma) in 6.18.15, by which it joins more "
+        "neighbours; in 6.18.44 they do not",
         before=(6, 18, 44),
     ),
     Difference(
