@@ -537,10 +537,8 @@ ENTRIES = (
     Entry("vm.mmap_min_addr", "Lowest address to map without CAP_SYS_RAWIO, in bytes."),
     Entry(
         "vm.nonlinear",
-        "1 opens nonlinear mappings to all; at 0 they want CAP_IPC_LOCK (EPERM).",
-        "memory",
-        "nonlinear_open",
-        default=0,
+        "1 opens nonlinear mappings to all; at 0 they want CAP_IPC_LOCK (EPERM), and"
+        " remap_file_pages splits ordinary VMAs.",
         high=1,
     ),
     Entry("vm.nonlinear_emulated", "1: remap_file_pages splits VMAs, as Linux since 4.0.", high=1),

@@ -1987,6 +1987,7 @@ class Calls:
         """Show the file's pages from pgoff on in [addr, addr+size) of one VMA.
 
         addr, size: bytes, rounded down to pages. pgoff: pages. fd: for a special VMA only.
+        While vm.nonlinear is 0, a mapping that is not special is split for it, as on Linux since 4.0.
         Errors: EPERM (vm.nonlinear is 0 and no CAP_IPC_LOCK) before any other; EINVAL, EBADF, EACCES,
         ENOMEM (vm.nonlinear_max_pages). Source: remap_file_pages(2) of 2.6; docs/nonlinear.md.
         """

@@ -211,6 +211,7 @@ struct need {
 struct tunables {
 	uint64_t max_map_count;
 	uint64_t mmap_min_addr;
+	uint64_t nonlinear; /* is the gate open */
 	uint64_t nonlinear_max_pages;
 	uint64_t nonlinear_mixing;
 	uint64_t nonlinear_emulated;

@@ -287,7 +287,8 @@ int64_t mm_remap_file_pages(mm *mm, uint64_t addr, uint64_t size, uint64_t prot,
 	r.vma = found;
 	if (!found || found->start > r.start || !(found->flags & VM_SHARED))
 		return -EINVAL;
-	if (t->nonlinear_emulated && !special)
+	/* Who may pass a closed gate changes an ordinary mapping as today's Linux lets all. */
+	if (!special && (t->nonlinear_emulated || !t->nonlinear))
 		return remap(&r, REMAP_EMULATED);
 	if (found->flags & VM_SEALED)
 		return -EPERM;

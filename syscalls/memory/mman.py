@@ -46,7 +46,7 @@ def _watched() -> Any:
 
 def _gate(task: Task) -> None:
     """Refuse what vm.nonlinear does not open. Errors: EPERM."""
-    if not task.kernel.memory.nonlinear_open and not task.capable("CAP_IPC_LOCK"):
+    if not task.kernel.memory.tunables.nonlinear and not task.capable("CAP_IPC_LOCK"):
         raise SyscallError(errno.EPERM, GATE_CLOSED)
 
 
@@ -158,10 +158,11 @@ def remap_file_pages(
     """Show the file's pages from pgoff on in [addr, addr+size) of one VMA.
 
     addr, size: bytes, rounded down to pages. pgoff: pages. fd: for a special VMA only.
+    While vm.nonlinear is 0, a mapping that is not special is split for it, as on Linux since 4.0.
     Errors: EPERM (vm.nonlinear is 0 and no CAP_IPC_LOCK) before any other; EINVAL, EBADF, EACCES,
     ENOMEM (vm.nonlinear_max_pages). Source: remap_file_pages(2) of 2.6; docs/nonlinear.md.
     """
-    if not task.kernel.memory.nonlinear_open and not task.capable("CAP_IPC_LOCK"):
+    if not task.kernel.memory.tunables.nonlinear and not task.capable("CAP_IPC_LOCK"):
         raise SyscallError(errno.EPERM, GATE_CLOSED)
     file = task.fds.files.get(fd)  # looked at only where addr lies in a special VMA
     handle = file.handle if file is not None else NULL

@@ -69,6 +69,24 @@ def test_the_capability_opens_the_gate_for_one_task(kernel):
     assert nonlinear_window(sys, 1) > 0
 
 
+def test_behind_a_closed_gate_root_remaps_as_todays_linux(kernel):
+    """No pte of an ordinary mapping is nonlinear then: it is split, as by Linux since 4.0."""
+    root = Sys(kernel.spawn("root", uid=0, gid=0))
+    fd = data_file(root, 4)
+
+    def parts():
+        at = root.mmap(0, 4 * PAGE, root.PROT_READ, root.MAP_SHARED, fd, 0)
+        root.remap_file_pages(at, PAGE, 0, 2, 0)
+        assert root.load(at, 1) == b"\x02" and root.load(at + PAGE, 1) == b"\x01"
+        areas = [a for a in kernel.inspect.vmas(root.pid) if at <= a.start < at + 4 * PAGE]
+        root.munmap(at, 4 * PAGE)
+        return [(area.end - area.start, "VM_NONLINEAR" in area.flags) for area in areas]
+
+    assert parts() == [(PAGE, False), (3 * PAGE, False)]
+    kernel.sysctl["vm.nonlinear"] = 1
+    assert parts() == [(4 * PAGE, True)]
+
+
 @pytest.mark.parametrize("bad", [b"2\n", b"-1\n", b"yes\n", b"", b"1 0\n", b"0x\n"])
 def test_a_bad_value_changes_nothing(kernel, bad):
     root = Sys(kernel.spawn("root", uid=0, gid=0))

@@ -33,7 +33,7 @@ core_remap = lib.mm_remap_file_pages
 
 def _gate(task: Task) -> None:
     """Refuse what vm.nonlinear does not open. Errors: EPERM."""
-    if not task.kernel.memory.nonlinear_open and not task.capable("CAP_IPC_LOCK"):
+    if not task.kernel.memory.tunables.nonlinear and not task.capable("CAP_IPC_LOCK"):
         raise SyscallError(errno.EPERM)
 
 
@@ -63,7 +63,7 @@ def _mprotect(mm: Mm, task: Task, a: tuple[int, ...]) -> None:
 
 def _remap(mm: Mm, task: Task, a: tuple[int, ...]) -> None:
     addr, length, prot, flags, fd, page = a
-    if not task.kernel.memory.nonlinear_open:
+    if not task.kernel.memory.tunables.nonlinear:
         _gate(task)
     handle = task.fds.get(fd).handle
     if core_remap(mm.handle, addr, length, prot, page, flags, handle):

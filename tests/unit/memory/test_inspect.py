@@ -27,6 +27,7 @@ def shared_file(sys: Sys, path: str, nr_pages: int) -> tuple[int, int]:
 
 def everything(kernel: Kernel) -> Sys:
     """Fill a machine with one of each kind; return its first task's calls."""
+    kernel.sysctl["vm.nonlinear"] = 1
     sys = Sys(kernel.spawn(uid=0))
     fd, window = shared_file(sys, "/tmp/f", 8)
     for page in range(8):
