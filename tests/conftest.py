@@ -4,6 +4,7 @@ import gc
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 
 from tests import host
 
@@ -17,6 +18,9 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("pkern")
+# Nor does it draw the numbers that it finds in the sources of all modules there are: which these
+# are follows from the tests that ran before, and to read them takes each process a second.
+providers._get_local_constants = lambda: providers._local_constants
 
 
 host.heed_signals()

@@ -27,7 +27,7 @@ SCRIPT = (
     "sort -n /tmp/list | awk '{ s = s $1; t += $2 } END { print s, t }';"
     "sed 's/1/one/g' /tmp/list | md5sum; gzip -c /tmp/list | gunzip -c | wc"
 )
-LOADS = 2  # busy processes for each processor
+LOADS = 1  # busy processes for each processor
 
 
 def _run(program: Path, arguments: tuple[str, ...], every: int) -> tuple[object, ...]:
