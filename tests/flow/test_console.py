@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pkern.userland.cli.console.console import Console
-from tests.commands import SECONDS
+from tests.commands import SECONDS, pkern
 
 
 @pytest.fixture
@@ -215,10 +215,7 @@ needs_busybox = pytest.mark.skipif(not Path("/bin/busybox").exists(), reason="ne
 )  # fmt: skip
 def test_pipelines_run_side_by_side(line, printed, status):
     """Each ends although what comes has no end; a small machine has no room for it either."""
-    done = subprocess.run(
-        [sys.executable, "-m", "pkern", "console", "--ram", "8M"],
-        input=line, capture_output=True, text=True, timeout=SECONDS, check=False,
-    )  # fmt: skip
+    done = pkern("console", "--ram", "8M", input=line)
     out = [text for text in done.stdout.splitlines(keepends=True) if ": " not in text]
     assert ("".join(out), done.returncode) == (printed, status), done
 
