@@ -5,7 +5,7 @@
  * -ENOMEM, change nothing a program can see, and leak nothing; then, with
  * memory again, it must succeed.
  */
-#define NR_RAM_PAGES 4096
+#define NR_RAM_PAGES 3072
 #include "harness.h"
 
 struct scene {
