@@ -222,6 +222,7 @@ def test_the_console_shows_what_printk_lets_through(machine: Kernel) -> None:
         root.syscall(103, 7, 0, 0)
         root.syscall(103, 8, 0, 8)
         machine.log.write(KERN_INFO, "all of it")
+    structlog.reset_defaults()  # or later tests' machines print to this process's subscribers
     assert [line["event"] for line in shown] == ["an error", "all of it"]
     assert machine.sysctl["kernel.printk"] == "8\t4\t1\t7"
     assert [line["log_level"] for line in shown] == ["error", "info"]
