@@ -113,9 +113,9 @@ class Delivery:
             self._ready(task)
 
     def _trap(self, task: Task, trace: Trace) -> None:
-        """Stop because the tracer wants that, or because the process goes on."""
+        """Stop as the tracer wants it, or because the process goes on; who is killed just ends."""
         trace.trap = trace.notify = 0
-        if not task.thread.stopped:
+        if not (task.thread.stopped or task.signals.is_killed()):
             trace.hold_with_group(SIGTRAP)
 
     def _ready(self, task: Task) -> None:

@@ -15,7 +15,7 @@ from pkern.kernel.mm import ksm
 from pkern.kernel.mm.mm import Areas
 from pkern.kernel.mm.policy import node_list
 from pkern.kernel.tasks.credentials import CapSet, mask_of
-from pkern.kernel.tasks.thread import WORD
+from pkern.kernel.tasks.thread import NO_CALL, WORD
 
 if TYPE_CHECKING:
     from pkern.kernel.namespaces.pid import PidNamespace
@@ -276,7 +276,7 @@ def _stat(task: Task, reader: Task, pid_ns: PidNamespace, used: Times) -> str:
         20: len(task.group.threads), 22: started // TICK_NS, 25: task.rlimits["rss"][0],
         31: signals.own.mask() & LOW, 32: signals.blocked & LOW,
         33: ignored & LOW, 34: handled & LOW,
-        35: int(may_look and task.state in "SD"), 38: _exit_signal(task),
+        35: int(may_look and task.state != "R"), 38: _exit_signal(task),
         40: attributes.rt_priority, 41: attributes.policy,
         52: _exit_code(task) if may_look else 0,
     }  # fmt: skip
@@ -390,19 +390,23 @@ CALL_REGISTERS = ("rdi", "rsi", "rdx", "r10", "r8", "r9")
 
 
 def syscall(task: Task) -> str:
-    """The call that the task sleeps in, or reads this by, its registers, rsp and rip, or running.
+    """The call that the task is in or leaves, or reads this by, its registers, rsp and rip.
 
-    Source: proc_pid_syscall(5).
+    -1 and the last two: it is in none; running: who knows. Source: proc_pid_syscall(5).
     """
+    if not task.alive:
+        return "-1 0x0 0x0\n"
     reads, call = task.kernel.memory.running() is task, task.unfinished
-    sleeps = task.state in "SD" and call is not None
-    if task.context is None or not (reads or sleeps):
+    if task.context is None or not (reads or task.state != "R"):
         return "running\n"
     now = task.cpu.registers()
-    own = now["rax"], tuple(now[name] for name in CALL_REGISTERS)
-    number, registers = own if reads or call is None else call
-    words = [*registers[:6], now["rsp"], now["rip"]]
-    return " ".join([str(number & WORD), *(f"{word:#x}" for word in words)]) + "\n"
+    number = now["rax"] if reads else task.thread.orig_rax
+    registers = tuple(now[name] for name in CALL_REGISTERS)
+    if call is not None and not reads:
+        number, registers = call
+    shown = (-1, ()) if number & WORD == NO_CALL else (number & WORD, registers[:6])
+    words = (*shown[1], now["rsp"], now["rip"])
+    return " ".join([str(shown[0]), *(f"{word:#x}" for word in words)]) + "\n"
 
 
 def personality(task: Task) -> str:

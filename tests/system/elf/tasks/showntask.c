@@ -1,19 +1,26 @@
 /*
  * showntask.c - what /proc/self tells of the task that reads it, where tools show it: the place of
- * the first word on the stack, and bytes and calls of pipes in io. Prints differences and truths.
+ * the first word on the stack, and bytes and calls of pipes in io; and of a task that is stopped.
+ * Prints differences and truths.
  */
 #include "asleep.h"
 #include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-static unsigned long stat_field(int wanted)
+static unsigned long stat_field(int pid, int wanted)
 {
 	char buf[1024], *at;
-	int fd = open("/proc/self/stat", O_RDONLY), n = read(fd, buf, sizeof(buf) - 1);
+	snprintf(buf, sizeof buf, "/proc/%d/stat", pid);
+	int fd = open(buf, O_RDONLY), n = read(fd, buf, sizeof(buf) - 1);
 	close(fd);
 	buf[n > 0 ? n : 0] = 0;
 	at = strrchr(buf, ')') + 2;
@@ -49,6 +56,44 @@ static void show(const char *what)
 	before = io_now();
 }
 
+/* State, stat's field 35, and the call in /proc/PID/syscall: its number and how many words follow. */
+static void show_call(const char *what, int pid)
+{
+	const char *text = of_task(pid, "syscall");
+	int words = 0, number = atoi(text);
+	for (const char *at = text; *at; at++)
+		words += *at == ' ';
+	printf("%s: %d and %d words", what, number, words);
+	printf(", %c %lu\n", state_of(pid), stat_field(pid, 35));
+}
+
+static void show_stops(const char *what, int sleeps)
+{
+	volatile long *turns =
+		mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	fflush(stdout);
+	int child = fork();
+	for (; !child; ++*turns)
+		if (sleeps)
+			syscall(SYS_pause);
+	printf("%s\n", what);
+	if (sleeps)
+		until_in(child, SYS_pause);
+	while (!sleeps && !*turns)
+		sched_yield();
+	kill(child, SIGSTOP);
+	until_state(child, 'T');
+	show_call("stopped", child);
+	ptrace(PTRACE_SEIZE, child, 0, 0);
+	kill(child, SIGCONT);
+	waitpid(child, NULL, 0);
+	show_call("traced", child);
+	kill(child, SIGKILL);
+	until_state(child, 'Z');
+	show_call("ended", child);
+	waitpid(child, NULL, 0);
+}
+
 int main(int argc, char **argv)
 {
 	int p[2];
@@ -56,7 +101,7 @@ int main(int argc, char **argv)
 	struct iovec parts[2] = { { data, 100 }, { data, 200 } };
 	before = io_now();
 	printf("the stack begins at argc: %d, which is %d\n",
-	       stat_field(28) == (unsigned long)(argv - 1), argc);
+	       stat_field(getpid(), 28) == (unsigned long)(argv - 1), argc);
 	if (pipe(p))
 		return 1;
 	printf("from the start on %ld bytes were read in %ld calls\n", before.rchar, before.syscr);
@@ -79,5 +124,7 @@ int main(int argc, char **argv)
 		fflush(stdout);
 		_exit(0);
 	}
+	show_stops("one that sleeps", 1);
+	show_stops("one that runs", 0);
 	return 0;
 }
