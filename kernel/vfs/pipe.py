@@ -77,6 +77,11 @@ def is_limited(task: Caller) -> bool:
     return not task.capable("CAP_SYS_RESOURCE") and not task.capable("CAP_SYS_ADMIN")
 
 
+def _is_there(opener: Caller | None) -> bool:
+    """Tell whether who was to wait for the other end may still meet it."""
+    return opener is None or opener.alive
+
+
 class PipeInode(Inode):
     """The ring that all open files of a pipe or FIFO share.
 
@@ -97,7 +102,8 @@ class PipeInode(Inode):
         self.user: int | None = None
         self.readers = self.writers = 0
         self.opened_ever = {MAY_READ: 0, MAY_WRITE: 0}
-        self.waiting: dict[tuple[int, int], int] = {}  # (pid, its end) -> openings it has seen
+        # (who opens it, its end) -> openings it has seen; a program in Python tries again, or ends
+        self.waiting: dict[tuple[Caller | None, int], int] = {}
         self.unmet: dict[int, int] = {}
         self.listeners: tuple[Watcher, ...] = ()
 
@@ -148,6 +154,7 @@ class PipeInode(Inode):
 
     def _end(self) -> None:
         """Let the ring go if nobody has it open, or waits to."""
+        self.waiting = {key: seen for key, seen in self.waiting.items() if _is_there(key[0])}
         if self.user is None or self.readers or self.writers or self.waiting:
             return
         self.ring.clear()
@@ -157,7 +164,7 @@ class PipeInode(Inode):
     def _meet(self, file: File) -> None:
         """Wait for someone at the other end. Errors: ENXIO (a writer that may not wait)."""
         end, other = file.access, file.access ^ (MAY_READ | MAY_WRITE)
-        key = (file.opener.pid if file.opener else 0, end)
+        key = file.opener, end
         seen = self.waiting.pop(key, self.opened_ever[other])
         if self._has(other) or seen != self.opened_ever[other]:
             return
@@ -169,7 +176,7 @@ class PipeInode(Inode):
         self.waiting[key] = self.opened_ever[other]
         would_block(self, lambda: self._give_up(key))
 
-    def _give_up(self, key: tuple[int, int]) -> None:
+    def _give_up(self, key: tuple[Caller | None, int]) -> None:
         self.waiting.pop(key, None)
         self._end()
 
@@ -188,7 +195,7 @@ class PipeInode(Inode):
     def _has(self, end: int) -> bool:
         """Tell whether someone has an end open, or is about to: it met the other one."""
         opened = self.readers if end == MAY_READ else self.writers
-        return opened > 0 or any(waits_at == end for _, waits_at in self.waiting)
+        return opened > 0 or any(at == end and _is_there(who) for who, at in self.waiting)
 
     # ---- who hears of it ----
 

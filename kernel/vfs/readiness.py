@@ -13,7 +13,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.typed import TYPE_CHECKING, NoReturn
 from pkern.kernel.values import Enum
 from pkern.kernel.vfs.file import O_NONBLOCK
-from pkern.kernel.wait import WouldBlock
+from pkern.kernel.wait import Restart, WouldBlock
 
 if TYPE_CHECKING:
     from pkern.kernel.vfs.file import File
@@ -24,11 +24,12 @@ ANYTHING = 0xFFFF
 
 
 def would_block(inode: Inode, interrupted: Callable[[], None] | None = None) -> NoReturn:
-    """Let the call wait for inode. interrupted: what a signal that ends the wait undoes.
+    """Let the call wait for inode. interrupted: what any signal undoes, after which it is anew.
 
     Errors: EAGAIN for a task that cannot sleep.
     """
-    raise WouldBlock(inode, interrupted=interrupted)
+    restart = Restart.IF_ASKED if interrupted is None else Restart.ANEW
+    raise WouldBlock(inode, restart=restart, interrupted=interrupted)
 
 
 class Wait(Enum):

@@ -128,6 +128,17 @@ def _fill(source: File, start: int, pipe: PipeInode, nbytes: int) -> int:
     return pipe.put(_slots(data, place, hold))
 
 
+def _one_by_one(data: bytes, ahead: int) -> bytes:
+    """Return what a copy of a file's bytes to so many bytes further on in that file stores.
+
+    Linux copies from the pages themselves, forwards: what was stored is what comes next. Source:
+    measured on 6.18.44.
+    """
+    if not 0 < ahead < len(data):
+        return data
+    return (data[:ahead] * (len(data) // ahead + 1))[: len(data)]
+
+
 def _move(task: Task, source: File, start: int, target: File, to: int, count: int) -> int:
     """Copy up to count bytes from start of source to position to of target; return how many."""
     done = 0
@@ -137,6 +148,8 @@ def _move(task: Task, source: File, start: int, target: File, to: int, count: in
             break
         if not done:
             _was_read(source)
+        if source.inode is target.inode:
+            data = _one_by_one(data, to - start)
         try:
             written = write_at(task, target, to + done, data)
         except SyscallError:

@@ -307,6 +307,17 @@ def test_the_two_openers_of_a_fifo_meet(user: Sys) -> None:
     child.exit(0)
 
 
+def test_who_has_ended_waits_for_no_other_end_of_a_fifo(user: Sys) -> None:
+    user.mknod("p", 0o010600, 0)
+    child = user.fork()
+    with pytest.raises(WouldBlock):
+        child.open("p", child.O_RDONLY, 0)
+    child.exit(0)
+    refused(errno.ENXIO, user.open, "p", user.O_WRONLY | user.O_NONBLOCK, 0)
+    user.close(user.open("p", user.O_RDONLY | user.O_NONBLOCK, 0))
+    assert user.task.kernel.vfs.pipes.used == {}
+
+
 def test_a_reader_of_a_fifo_waits_for_the_writer_that_was_there_first(user: Sys) -> None:
     user.mknod("p", 0o010600, 0)
     child = user.fork()

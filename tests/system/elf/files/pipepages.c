@@ -46,8 +46,23 @@ static long into_pipe(int fd, long offset, long nbytes)
 	return splice(fd, &at, ends[1], NULL, (unsigned long)nbytes, 0);
 }
 
+/* A file to a place further on, and further back, in itself: of pages that change meanwhile. */
+static void onto_itself(void)
+{
+	for (long by = -PAGE - 3; by <= 2 * PAGE + 3; by += PAGE + 3) {
+		int fd = filled(3, '0');
+		off_t from = by < 0 ? -by : 0;
+		lseek(fd, from + by, SEEK_SET);
+		printf("sendfile by %ld: %ld\n", by, sendfile(fd, fd, &from, 5 * PAGE));
+		lseek(fd, 0, SEEK_SET);
+		show("the file", fd, 8 * PAGE);
+		close(fd);
+	}
+}
+
 int main(void)
 {
+	onto_itself();
 	pipe(ends);
 	pipe(other);
 	int fd = filled(4, 'a');

@@ -236,6 +236,28 @@ static void openers_end(void)
 		}
 }
 
+/* A stop ends the wait, in which the opener would have been met; it begins anew when it goes on. */
+static void openers_stop(void)
+{
+	pid_t pid = fork();
+	if (!pid) {
+		opens((void *)O_RDONLY);
+		for (;;)
+			pause();
+	}
+	until_in(pid, SYS_open);
+	kill(pid, SIGSTOP);
+	until_state(pid, 'T');
+	printf("stopped %ld", result(open(fifo, O_WRONLY | O_NONBLOCK)));
+	kill(pid, SIGCONT);
+	until_in(pid, SYS_open);
+	int fd = open(fifo, O_WRONLY | O_NONBLOCK);
+	printf(", gone on %ld\n", result(fd < 0 ? fd : 0));
+	close(fd);
+	kill(pid, SIGKILL);
+	waitpid(pid, 0, 0);
+}
+
 static void fifos(const char *folder)
 {
 	const char *path = fifo;
@@ -285,6 +307,7 @@ static void fifos(const char *folder)
 	printf("met %ld, end %ld\n", result(read(p[0], data, 10)), result(read(p[0], data, 10)));
 	close(p[0]);
 	openers_end();
+	openers_stop();
 }
 
 static void told(const char *what)
