@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pkern.kernel.vfs.machine import Caller
     from pkern.kernel.vfs.mounts import Path
 
-IN_MODIFY, IN_ATTRIB = 2, 4  # of inotify(7)
+IN_ACCESS, IN_MODIFY, IN_ATTRIB = 1, 2, 4  # of inotify(7)
 RENAME_NOREPLACE, RENAME_EXCHANGE, RENAME_WHITEOUT = 1, 2, 4
 WHITEOUT = "chr", 0  # a device whose number is 0:0: kind and number, mknod(2)
 MAX_LINK_TEXT = 4095
@@ -420,12 +420,13 @@ def _moved(task: Caller, old: Place, new: Place, inode: Inode, flags: int) -> No
 def _tell_moved(notify: Notify, old: Place, new: Place, inode: Inode, flags: int) -> None:
     here, there = (old.directory, old.name), (new.directory, new.name)
     notify.moved(here, there, inode)
-    if flags & RENAME_EXCHANGE and new.inode is not None:
-        notify.moved(there, here, new.inode)
-        notify.moved_itself(new.inode)
-    elif new.inode is not None:
+    exchanged = flags & RENAME_EXCHANGE
+    if new.inode is not None and not exchanged:
         notify.linked(new.inode)
     notify.moved_itself(inode)
+    if new.inode is not None and exchanged:
+        notify.moved(there, here, new.inode)
+        notify.moved_itself(new.inode)
 
 
 # ---- owner and mode ----
@@ -458,9 +459,11 @@ def chown(task: Caller, inode: Inode, uid: int, gid: int) -> None:
         if gid != -1 and not (owner and (gid == inode.gid or in_group(task, gid))):
             raise SyscallError(errno.EPERM)
     prepare_change(task, inode)
+    mode = inode.mode
     inode.set_owner(inode.uid if uid == -1 else uid, inode.gid if gid == -1 else gid)
     if inode.kind != "dir":
         drop_caps(inode)
         drop = S_ISUID | (S_ISGID if inode.mode & 0o010 else 0)
         inode.mode &= ~drop
-    told_of(inode, IN_ATTRIB)
+    if (uid, gid) != (-1, -1) or inode.mode != mode:
+        told_of(inode, IN_ATTRIB)

@@ -497,10 +497,13 @@ def scattered_from(task: Task, fd: int, buffers: Buffers, pos: int) -> int:
 
 
 def _scattered(task: Task, file: File, buffers: Buffers, pos: int | None, flags: int) -> int:
-    if not bytes_of(buffers):
-        return 0
-    with called(file, flags, MAY_READ):
-        return _read_into(task, file, buffers, pos)
+    done = 0
+    if bytes_of(buffers):
+        with called(file, flags, MAY_READ):
+            done = _read_into(task, file, buffers, pos)
+    if not done and task.kernel.vfs.notify is not None:
+        task.kernel.vfs.notify.used(file, IN_ACCESS)  # where read tells nothing, as on Linux
+    return done
 
 
 @syscall(20, "writev", SINT, INT, SINT)

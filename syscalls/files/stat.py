@@ -236,6 +236,12 @@ def fchownat(task: Task, dirfd: int, path: str, uid: int, gid: int, flags: int =
 # ---- times ----
 
 Time = tuple[int, int]  # seconds, nanoseconds
+# What inotify tells of, by whether atime and mtime were set: as on Linux, one alone is an access
+# or a change of what is in the file.
+TOLD = {
+    (True, True): names.IN_ATTRIB, (True, False): names.IN_ACCESS,
+    (False, True): names.IN_MODIFY, (False, False): 0,
+}  # fmt: skip
 
 
 def _set_times(task: Task, inode: Inode, times: tuple[Time, Time]) -> int:
@@ -260,7 +266,8 @@ def _set_times(task: Task, inode: Inode, times: tuple[Time, Time]) -> int:
     )
     names.prepare_change(task, inode)
     inode.set_times(atime, mtime)
-    names.told_of(inode, names.IN_ATTRIB)
+    (_, of_atime), (_, of_mtime) = times
+    names.told_of(inode, TOLD[of_atime != UTIME_OMIT, of_mtime != UTIME_OMIT])
     return 0
 
 

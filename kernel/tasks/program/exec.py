@@ -26,6 +26,7 @@ from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.file import O_RDONLY, File
 from pkern.kernel.vfs.inode import MAY_EXEC, MAY_READ, Inode
 from pkern.kernel.vfs.mounts import NOEXEC, Mount, Path
+from pkern.kernel.vfs.names import IN_ACCESS
 from pkern.kernel.vfs.walk import Last
 
 if TYPE_CHECKING:
@@ -163,7 +164,7 @@ def follow_scripts(task: Task, wanted: Wanted, strings: Strings) -> Request:
         argv = argv or [b""]
         for _ in range(MAX_DEPTH):
             head = file.inode.read(0, HEAD_BYTES)
-            _count_read(task, len(head))
+            _was_read(task, file, len(head))
             if not head.startswith(b"#!"):
                 return Request(file, argv, envp, name)
             interpreter, argument = _script_line(head)
@@ -194,10 +195,13 @@ def _script_line(head: bytes) -> tuple[bytes, list[bytes]]:
     return name, [argument] if argument else []
 
 
-def _count_read(task: Task, nbytes: int) -> None:
-    """Count what execve reads for a task, as Linux does: /proc/PID/io."""
+def _was_read(task: Task, file: File, nbytes: int) -> None:
+    """Count what execve reads for a task, in /proc/PID/io, and tell who watches, as Linux does."""
     task.io.syscr += 1
     task.io.rchar += nbytes
+    notify = task.kernel.vfs.notify
+    if notify is not None and nbytes:
+        notify.used(file, IN_ACCESS)
 
 
 def read_image(task: Task, file: File) -> Image:
@@ -207,7 +211,7 @@ def read_image(task: Task, file: File) -> Image:
     table = header[offset : offset + nbytes]
     if len(table) < nbytes:
         table = file.inode.read(offset, nbytes)
-    _count_read(task, len(table))
+    _was_read(task, file, len(table))
     return elf.parse(header[: elf.HEADER_BYTES], table)
 
 
@@ -297,12 +301,12 @@ class Interpreter(NamedTuple):
 def _open_interpreter(task: Task, file: File, place: tuple[int, int]) -> Interpreter:
     """Open the interpreter that a program names. Errors: those of open_program, ENOEXEC, EINVAL."""
     raw = file.inode.read(*place)
-    _count_read(task, len(raw))
+    _was_read(task, file, len(raw))
     if len(raw) < place[1] or raw[-1:] != b"\0":
         raise elf.refuse()
     interpreter = open_program(task, Wanted(decode(raw.split(b"\0")[0])))
     try:
-        _count_read(task, elf.HEADER_BYTES)
+        _was_read(task, interpreter, elf.HEADER_BYTES)
         return Interpreter(interpreter, read_image(task, interpreter))
     except BaseException:
         interpreter.put()
