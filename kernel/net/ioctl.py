@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.net.address import MAPPED
 from pkern.kernel.net.loopback import INDEX, NAME, Address, Loopback
-from pkern.kernel.net.socket import AF_INET, AF_UNIX, Socket
+from pkern.kernel.net.socket import AF_INET, AF_NETLINK, AF_UNIX, Socket
 from pkern.kernel.net.tcp import TcpSocket
 from pkern.kernel.vfs.fs.nsfs import open_namespace
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pkern.kernel.vfs.machine import Caller
 
 FIONREAD, SIOCOUTQ, SIOCATMARK, SIOCGSTAMP, SIOCGSTAMPNS = 0x541B, 0x5411, 0x8905, 0x8906, 0x8907
-SIOCGIFNAME, SIOCGIFCONF, SIOCGSKNS = 0x8910, 0x8912, 0x894C
+SIOCGIFNAME, SIOCGIFCONF, SIOCOUTQNSD, SIOCGSKNS = 0x8910, 0x8912, 0x894B, 0x894C
 ARPHRD_LOOPBACK = 772
 NAME_BYTES, IFREQ_BYTES, VALUE_BYTES = 16, 40, 24
 CLASSES = ((0x80, 8), (0xC0, 16), (0xE0, 24))  # an address's first byte is below: its prefix
@@ -102,13 +102,23 @@ CHANGES: dict[int, Callable[[Loopback, bytes], None]] = {
 
 
 def _unread(socket: Socket) -> int:
+    if socket.family == AF_NETLINK:
+        raise SyscallError(errno.ENOTTY)
     return socket.available
 
 
 def _unsent(socket: Socket) -> int:
-    if socket.listens:
+    if socket.family == AF_NETLINK:
+        raise SyscallError(errno.ENOTTY)
+    if isinstance(socket, TcpSocket) and socket.listens:
         raise SyscallError(errno.EINVAL)
     return socket.unsent
+
+
+def _not_yet_sent(socket: Socket) -> int:
+    if not isinstance(socket, TcpSocket):
+        raise SyscallError(errno.ENOTTY)
+    return _unsent(socket)
 
 
 def _at_mark(socket: Socket) -> int:
@@ -124,6 +134,7 @@ def _at_mark(socket: Socket) -> int:
 COUNTS: dict[int, Callable[[Socket], int]] = {
     FIONREAD: _unread,
     SIOCOUTQ: _unsent,
+    SIOCOUTQNSD: _not_yet_sent,
     SIOCATMARK: _at_mark,
 }
 

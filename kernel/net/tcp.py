@@ -343,7 +343,7 @@ class TcpSocket(InetSocket):
             raise SyscallError(errno.EINVAL)
         if self.mark != NO_MARK and not self._inline:
             return self.mark  # up to the urgent byte
-        return len(self.data)
+        return min(len(self.data), self.rcvbuf)  # the rest is the other end's still: unsent
 
     @property
     def has_more(self) -> bool:

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -136,6 +137,16 @@ static int error_of(int fd)
 	socklen_t n = sizeof(e);
 	getsockopt(fd, SOL_SOCKET, SO_ERROR, &e, &n);
 	return e;
+}
+
+/* What waits to be read, to be acknowledged, and to be sent. */
+static void queued(const char *what, int fd)
+{
+	int requests[] = { SIOCINQ, SIOCOUTQ, SIOCOUTQNSD }, bytes = -1;
+	for (int i = 0; i < 3; i++) {
+		show(what, ioctl(fd, requests[i], &bytes));
+		printf("%d\n", bytes);
+	}
 }
 
 static int on = 1;
@@ -435,6 +446,9 @@ static void bytes(void)
 	int n;
 	ioctl(b, FIONREAD, &n);
 	printf("unread %d\n", n);
+	queued("of one end", b);
+	queued("of who listens", fd);
+	queued("of netlink", socket(AF_NETLINK, SOCK_RAW, 0));
 	struct timeval limit = { 0, 100000 };
 	setsockopt(b, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	show("two", recv(b, got, 9, MSG_WAITALL));

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -465,12 +466,21 @@ static void meaningless(void)
 		char data[10];
 		socketpair(AF_UNIX, types[i] | SOCK_NONBLOCK, 0, pair);
 		show("mark", ioctl(pair[0], SIOCATMARK, &mark));
+		show("unsent", ioctl(pair[0], SIOCOUTQ, &mark));
+		show("not yet sent", ioctl(pair[0], SIOCOUTQNSD, &mark));
 		show("nothing urgent", send(pair[0], data, 0, MSG_OOB));
 		show("send", send(pair[0], "abc", 3, 0));
 		show("error queue", recv(pair[1], data, 10, MSG_ERRQUEUE));
 		show("of none", recv(pair[1], data, 10, MSG_ERRQUEUE));
 		close(pair[0]), close(pair[1]);
 	}
+	int listening = socket(AF_UNIX, SOCK_STREAM, 0), unsent = -1;
+	bind(listening, &(struct sockaddr){ AF_UNIX }, sizeof(sa_family_t)); /* any name */
+	listen(listening, 1);
+	show("unsent of who listens", ioctl(listening, SIOCOUTQ, &unsent));
+	show("unread", ioctl(listening, SIOCINQ, &unsent));
+	printf("%d\n", unsent);
+	close(listening);
 }
 
 static void flags(void)
