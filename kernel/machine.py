@@ -304,6 +304,8 @@ class Kernel:
             return self.namespaces.limits(task.cred.user_ns if task else FIRST)
         if name == "pids":
             return task.pid_ns if task and task.pid_ns.level else self.tasks
+        if name == "pid_ns":
+            return task.pid_ns if task else self.nsproxy.pid
         if name in NAMESPACED:
             return attrgetter(NAMESPACED[name])(task.nsproxy if task else self.nsproxy)
         found: Any = attrgetter(OWNERS.get(name, name))(self)

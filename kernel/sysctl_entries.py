@@ -528,8 +528,8 @@ ENTRIES = (
     Entry(
         "vm.memfd_noexec",
         "What memfd_create without MFD_EXEC and MFD_NOEXEC_SEAL means: 0 the first, 1 the second;"
-        " 2: the second, and without it EACCES.",
-        "vfs",
+        " 2: the second, and without it EACCES. In a namespace of pids no less than around it.",
+        "pid_ns",
         default=0,
         high=2,
     ),

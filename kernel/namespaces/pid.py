@@ -37,6 +37,7 @@ class PidNamespace(Namespace):
         self.pid_max = PID_MAX
         self.reaper: object = None
         self.ended = self.exposed = 0
+        self._memfd_noexec = within.memfd_noexec if within is not None else 0
         self._last = 0
         self._numbers: dict[int, int] = {}  # by pid
         self._pids: dict[int, int] = {}  # by number
@@ -44,6 +45,18 @@ class PidNamespace(Namespace):
     @property
     def above(self) -> PidNamespace | None:
         return self._within
+
+    @property
+    def memfd_noexec(self) -> int:
+        """vm.memfd_noexec: no less than it is in those that this one lies in."""
+        above = self._within
+        return max(self._memfd_noexec, above.memfd_noexec if above is not None else 0)
+
+    @memfd_noexec.setter
+    def memfd_noexec(self, value: int) -> None:
+        if self._within is not None and value < self._within.memfd_noexec:
+            raise SyscallError(errno.EINVAL)
+        self._memfd_noexec = value
 
     def number_of(self, pid: int) -> int:
         """Return the number that a pid has here, 0 if it has none."""

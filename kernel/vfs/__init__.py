@@ -121,7 +121,6 @@ class Vfs:
         self.table = MountTable(self.is_in_use, self.everywhere)
         kernel.nsproxy.mnt.table = self.table
         self.file_max = max(LEAST_FILES, kernel.memory.ram // 10240)  # a tenth of RAM in KiB
-        self.memfd_noexec = 0  # vm.memfd_noexec
 
     def boot(self) -> None:
         """Mount what a machine has from the beginning; it knows this table by now."""

@@ -80,8 +80,8 @@ def memfd_create(task: Task, name: str, flags: int = 0) -> int:
     if flags & ~known or flags & both == both:
         raise SyscallError(errno.EINVAL)
     if not flags & both:
-        flags |= MFD_NOEXEC_SEAL if task.kernel.vfs.memfd_noexec else MFD_EXEC
-    if flags & MFD_EXEC and task.kernel.vfs.memfd_noexec == ONLY_NOEXEC:
+        flags |= MFD_NOEXEC_SEAL if task.pid_ns.memfd_noexec else MFD_EXEC
+    if flags & MFD_EXEC and task.pid_ns.memfd_noexec == ONLY_NOEXEC:
         raise SyscallError(errno.EACCES)
     need_read(name, too_long=errno.EINVAL)
     if length(name) > MFD_NAME_MAX:

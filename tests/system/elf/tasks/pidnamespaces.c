@@ -364,6 +364,31 @@ static void as_first_faulting(void) { inside(0, faulting); }
 static void as_first_levels(void) { inside(0, levels); }
 static void as_first_chosen(void) { inside(0, chosen); }
 
+/* vm.memfd_noexec: each namespace's own, and no less than around it. */
+#define NOEXEC "/proc/sys/vm/memfd_noexec"
+enum { MEMFD_EXEC = 16 };
+
+static void as_second_memfds(void)
+{
+	P("from around it", atoi(content(NOEXEC)));
+	P("no less", put(NOEXEC, "0"), put(NOEXEC, "2"), put(NOEXEC, "1"), put(NOEXEC, "3"));
+}
+
+static void as_first_memfds(void)
+{
+	P("more", put(NOEXEC, "1"));
+	unshare(CLONE_NEWPID); /* for its children */
+	part("within", as_second_memfds);
+	P("its own", atoi(content(NOEXEC)), put(NOEXEC, "0"), put(NOEXEC, "2"));
+	P("to execute", call(SYS_memfd_create, (long)"m", MEMFD_EXEC, 0, 0, 0, 0));
+}
+
+static void memfds(void)
+{
+	inside(0, as_first_memfds);
+	P("around it", atoi(content(NOEXEC)));
+}
+
 int main(void)
 {
 	outer = getpid();
@@ -378,5 +403,6 @@ int main(void)
 	part("into", into);
 	part("creds", creds);
 	part("chosen", as_first_chosen);
+	part("memfds", memfds);
 	return 0;
 }
