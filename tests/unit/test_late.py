@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import compileall
 import json
+import os
+import py_compile
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from importlib.machinery import FileFinder, ModuleSpec, SourceFileLoader
+from importlib.util import cache_from_source, module_from_spec
 from pathlib import Path
 
 import pytest
@@ -16,6 +21,7 @@ from pkern.kernel import late
 from pkern.kernel.late import LateTable
 from pkern.syscalls import ROOMS, TABLE, abi
 from pkern.syscalls.files.fcntl import OF_INODES
+from pkern.userland.cli.finder import Finder, Read
 
 INTERRUPTED = """\
 import os, signal
@@ -161,3 +167,69 @@ def test_files_of_the_host_leave_descriptors_to_import_with(tmp_path: Path) -> N
     command = [sys.executable, "-c", FULL, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("colorsys\n", "")
+
+
+def found(folder: Path, name: str = "pkern.room.made") -> ModuleSpec | None:
+    return Finder.find_spec(name, [str(folder)])
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Path:
+    """A module whose bytecode is as `make build` leaves it."""
+    source = tmp_path / "made.py"
+    source.write_text("def where():\n    return where.__code__.co_filename\n")
+    assert compileall.compile_dir(tmp_path, quiet=1, ddir="elsewhere")
+    return source
+
+
+@pytest.mark.parametrize("package", [False, True])
+def test_the_command_finds_modules_as_importlib_does(made: Path, package: bool) -> None:
+    folder = made.parent
+    if package:
+        made = folder / "made/__init__.py"
+        made.parent.mkdir()
+        (folder / "made.py").rename(made)
+        compileall.compile_dir(made.parent, quiet=1)
+    spec = found(folder)
+    usual = FileFinder(str(folder), (SourceFileLoader, [".py"])).find_spec("made")
+    assert isinstance(spec, ModuleSpec) and isinstance(spec.loader, Read)
+    assert usual is not None
+    for attribute in ("origin", "cached", "submodule_search_locations", "has_location", "parent"):
+        expected = getattr(usual, attribute)
+        if attribute == "parent":
+            expected = "pkern.room.made" if package else "pkern.room"
+        assert getattr(spec, attribute) == expected
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.where() == module.__file__ == str(made)
+    assert spec.loader.get_source("pkern.room.made") == made.read_text()
+
+
+OLDER, LONGER, OF_SOURCE, OTHER, NONE = range(5)
+
+
+@pytest.mark.parametrize("wrong", [OLDER, LONGER, OF_SOURCE, OTHER, NONE])
+def test_bytecode_that_may_not_be_of_its_source_is_left_to_importlib(
+    made: Path, wrong: int
+) -> None:
+    assert found(made.parent) is not None
+    cached = Path(cache_from_source(str(made)))
+    if wrong == OLDER:
+        os.utime(made, (1, 1))
+    elif wrong == LONGER:
+        told = made.stat()
+        made.write_text(made.read_text() + "#")
+        os.utime(made, ns=(told.st_atime_ns, told.st_mtime_ns))
+    elif wrong == OF_SOURCE:
+        mode = py_compile.PycInvalidationMode.CHECKED_HASH
+        py_compile.compile(str(made), invalidation_mode=mode)
+    elif wrong == OTHER:
+        cached.write_bytes(b"\0" + cached.read_bytes()[1:])
+    else:
+        cached.unlink()
+    assert found(made.parent) is None
+
+
+def test_what_is_not_pkerns_is_left_to_importlib(made: Path) -> None:
+    assert found(made.parent, "made") is None
+    assert found(made.parent, "other.made") is None
