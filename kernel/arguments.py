@@ -6,9 +6,7 @@ A name that is not known ends with the one that was meant. Imports nothing that 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from pkern.kernel.typed import Any
+from pkern.kernel.typed import Any, Iterable
 
 WORD_MAX = (1 << 64) - 1
 

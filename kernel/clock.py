@@ -8,12 +8,10 @@ scheduler, and the calls in which a Python program waits, let them fire.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
 from pkern.kernel import BLOCK_NS, CALL_NS
 from pkern.kernel.core import ffi
 from pkern.kernel.lean import heappop, heappush
-from pkern.kernel.typed import Any
+from pkern.kernel.typed import Any, Callable, Iterator
 
 SECOND = 1_000_000_000  # in nanoseconds
 CLOCK_MONOTONIC, CLOCK_BOOTTIME = 1, 7

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import _signal as signal  # type: ignore[import-not-found]  # as in userland/cli/startup.py
 import sys
-from collections.abc import Callable, Iterator, Mapping
 
-from pkern.kernel.typed import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from pkern.kernel.typed import TYPE_CHECKING, Any, Callable, Iterator, Mapping, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from types import FrameType, ModuleType

@@ -7,9 +7,9 @@ are structlog events in a process that has configured structlog.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 
 from pkern.kernel.clock import Clock
+from pkern.kernel.typed import Callable
 from pkern.kernel.values import NamedTuple
 
 KERN_ERR, KERN_WARNING, KERN_INFO, KERN_DEBUG = 3, 4, 6, 7

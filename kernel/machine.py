@@ -6,7 +6,6 @@ One process may hold many. Everything a Kernel holds is given back by close(), w
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Hashable, Iterator, Mapping
 
 from pkern.kernel import BLOCK_NS, CALL_NS, DEFAULT_RAM, SIZE_UNITS, arguments, late
 from pkern.kernel.arguments import of_type
@@ -30,7 +29,7 @@ from pkern.kernel.tasks.nsproxy import first_namespaces
 from pkern.kernel.tasks.table import THREADS_MAX, TaskTable, Watch
 from pkern.kernel.tasks.task import Task
 from pkern.kernel.tty.devpts import DRIVERS, DevPts
-from pkern.kernel.typed import TYPE_CHECKING, Any
+from pkern.kernel.typed import TYPE_CHECKING, Any, Callable, Hashable, Iterator, Mapping
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs import Vfs
 from pkern.kernel.vfs.fs.devfs import SwapDevice

@@ -9,11 +9,10 @@ no scheduler runs (a Python program) sees the errno instead.
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Hashable
 
 from pkern.kernel.errors import PUBLIC, SyscallError, with_pythons_own
 from pkern.kernel.lean import nullcontext
-from pkern.kernel.typed import TYPE_CHECKING, Any
+from pkern.kernel.typed import TYPE_CHECKING, Any, Callable, Hashable
 from pkern.kernel.values import Enum
 
 if TYPE_CHECKING:

@@ -7,12 +7,11 @@ into user memory; the result is a signed 64-bit value, -errno for an error.
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterator
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.lean import partial
 from pkern.kernel.log import KERN_WARNING
-from pkern.kernel.typed import TYPE_CHECKING, Any
+from pkern.kernel.typed import TYPE_CHECKING, Any, Callable, Iterator
 from pkern.kernel.vfs.walk import Unread
 from pkern.syscalls.numbers import NAMES
 from pkern.syscalls.table import INT, PATH, SINT, TABLE, Kind, Syscall

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import errno
 import struct
-from collections.abc import Callable
 
 from pkern.kernel.clock import END_NS, NEVER_NS, SECOND
 from pkern.kernel.errors import SyscallError, TaskKilled
-from pkern.kernel.typed import TYPE_CHECKING
+from pkern.kernel.typed import TYPE_CHECKING, Callable
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.typed import TYPE_CHECKING, Any
+from pkern.kernel.typed import TYPE_CHECKING, Any, Callable
 from pkern.syscalls.abi import MAX_COUNT
 from pkern.syscalls.table import INT, syscall
 

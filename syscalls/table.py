@@ -6,10 +6,8 @@ kinds say how abi.py makes those values from registers and user memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-
 from pkern.kernel.late import LateTable
-from pkern.kernel.typed import Any, TypeVar
+from pkern.kernel.typed import Any, Callable, Iterable, Mapping, TypeVar
 from pkern.kernel.values import Enum, NamedTuple
 from pkern.syscalls.numbers import NAMES, NUMBERS
 

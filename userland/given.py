@@ -7,7 +7,6 @@ and how each part is written on a command line. machine_code.py and program.py h
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 
 from pkern.kernel import SIZE_UNITS
 from pkern.kernel.arguments import did_you_mean, of_type
@@ -15,7 +14,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.lean import MappingProxyType
 from pkern.kernel.numbers import is_decimal
 from pkern.kernel.tasks.rlimits import DEFAULT_RLIMITS, RLIM_INFINITY
-from pkern.kernel.typed import TYPE_CHECKING
+from pkern.kernel.typed import TYPE_CHECKING, Mapping
 from pkern.kernel.values import Enum, NamedTuple
 from pkern.kernel.vfs import names
 from pkern.kernel.vfs.mounts import Path

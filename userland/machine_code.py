@@ -7,7 +7,6 @@ what is reported when it has ended.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 
 from pkern.kernel.cpu.processor import Context
 from pkern.kernel.cpu.scheduler import Scheduler
@@ -17,7 +16,7 @@ from pkern.kernel.machine import Kernel
 from pkern.kernel.tasks.program import exec as execution
 from pkern.kernel.tasks.signal.signals import SIGKILL
 from pkern.kernel.tasks.task import Task
-from pkern.kernel.typed import Any
+from pkern.kernel.typed import Any, Sequence
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs import O_CREAT, O_TRUNC
 from pkern.kernel.vfs.console import HostInput, Sink, Stream, host_sink

@@ -7,13 +7,12 @@ of them), and the words in which the core hands a call over.
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.late import load
 from pkern.kernel.tasks.thread import GIVEN_AWAY, IA32, WORD
-from pkern.kernel.typed import TYPE_CHECKING, Any
+from pkern.kernel.typed import TYPE_CHECKING, Any, Callable
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task

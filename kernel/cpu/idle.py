@@ -6,11 +6,9 @@ are handed on between two turns.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
-
 from pkern.kernel.tasks.signal import signals
 from pkern.kernel.tasks.signal.signals import SI_KERNEL, SigInfo
-from pkern.kernel.typed import TYPE_CHECKING
+from pkern.kernel.typed import TYPE_CHECKING, Callable, Hashable
 from pkern.kernel.wait import outside
 
 if TYPE_CHECKING:

@@ -7,12 +7,11 @@ their names; a context's registers may be touched whenever its task is not runni
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator, Sequence
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.lean import cached_property
-from pkern.kernel.typed import Any, Generic, Protocol, TypeVar
+from pkern.kernel.typed import Any, Generic, Iterator, Protocol, Sequence, TypeVar
 from pkern.kernel.values import NamedTuple
 
 GPRS = (

@@ -27,7 +27,6 @@ process, and whoever changes what it follows from calls it (T10).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import count
 
 from pkern.kernel.core import ffi, lib
@@ -45,7 +44,7 @@ from pkern.kernel.late import load
 from pkern.kernel.tasks.kin import is_plain
 from pkern.kernel.tasks.signal.signals import SIGKILL
 from pkern.kernel.tasks.thread import NO_CALL
-from pkern.kernel.typed import TYPE_CHECKING
+from pkern.kernel.typed import TYPE_CHECKING, Callable
 from pkern.kernel.wait import WouldBlock
 
 if TYPE_CHECKING:

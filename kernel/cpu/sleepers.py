@@ -8,11 +8,9 @@ the same place.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
-
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.tasks.locks.futex import ALL_BITS, Bystander, PrivateWord, Sleeper, Word
-from pkern.kernel.typed import TYPE_CHECKING, Any
+from pkern.kernel.typed import TYPE_CHECKING, Any, Callable, Hashable, Iterable
 from pkern.kernel.wait import Restart, WouldBlock
 
 if TYPE_CHECKING:

@@ -7,9 +7,7 @@ somebody first does.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from pkern.kernel.typed import TYPE_CHECKING, Any
+from pkern.kernel.typed import TYPE_CHECKING, Any, Callable
 
 if TYPE_CHECKING:
     from typing import Protocol

@@ -9,7 +9,6 @@ more, the Oom. The core scans; how much, how often and what then is decided here
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Sized
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import (
@@ -28,7 +27,7 @@ from pkern.kernel.errors import (
 from pkern.kernel.late import load
 from pkern.kernel.lean import cached_property
 from pkern.kernel.log import Log
-from pkern.kernel.typed import TYPE_CHECKING, Any, Protocol
+from pkern.kernel.typed import TYPE_CHECKING, Any, Callable, Protocol, Sized
 from pkern.kernel.values import Enum
 
 if TYPE_CHECKING:

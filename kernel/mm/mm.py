@@ -5,7 +5,6 @@ Nothing of the core is remembered here: VMAs and counters are read when asked fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
 from struct import Struct
 
 from pkern.kernel.core import ffi, lib
@@ -14,7 +13,7 @@ from pkern.kernel.lean import cache, partial
 from pkern.kernel.mm.memory import Memory
 from pkern.kernel.mm.policy import DEFAULT, Policy, of_core, to_core
 from pkern.kernel.namespaces.user import FIRST, UserNamespace
-from pkern.kernel.typed import TYPE_CHECKING, Any
+from pkern.kernel.typed import TYPE_CHECKING, Any, Callable, Iterator, Mapping
 from pkern.kernel.values import NamedTuple
 
 if TYPE_CHECKING:

@@ -7,12 +7,11 @@ and shown. Source: mm/mempolicy.c of Linux 6.18.
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.numbers import is_decimal
-from pkern.kernel.typed import Any
+from pkern.kernel.typed import Any, Iterator
 from pkern.kernel.values import NamedTuple
 
 STATIC, RELATIVE, BALANCING = 1 << 15, 1 << 14, 1 << 13

@@ -9,11 +9,11 @@ first process, with which all others end. Source: pid_namespaces(7), kernel/pid.
 from __future__ import annotations
 
 import errno
-from collections.abc import Container, Sequence
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.namespaces.base import PID, Namespace
 from pkern.kernel.namespaces.user import UserNamespace
+from pkern.kernel.typed import Container, Sequence
 
 PID_MAX = 4194304
 RESERVED_PIDS = 300  # where numbers begin again behind pid_max

@@ -6,10 +6,8 @@ or go on, and looked at in their order. A note whose news has been told already 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
 from pkern.kernel.lean import OrderedDict, heappop, heappush
-from pkern.kernel.typed import TYPE_CHECKING, TypeVar
+from pkern.kernel.typed import TYPE_CHECKING, Callable, Iterator, TypeVar
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.group import Group

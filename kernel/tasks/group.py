@@ -18,7 +18,6 @@ object's users are the live tasks that have it.
 from __future__ import annotations
 
 from _weakref import ref
-from collections.abc import Callable
 
 from pkern.kernel.core import ffi
 from pkern.kernel.tasks import news
@@ -36,7 +35,7 @@ from pkern.kernel.tasks.signal.signals import (
     send,
 )
 from pkern.kernel.tasks.trace import Option
-from pkern.kernel.typed import TYPE_CHECKING, Any
+from pkern.kernel.typed import TYPE_CHECKING, Any, Callable
 from pkern.kernel.values import NamedTuple
 
 if TYPE_CHECKING:

@@ -6,12 +6,11 @@ And who is told of what becomes of them: nobody, unless events are looked at.
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.namespaces.pid import FIRST_NUMBER
 from pkern.kernel.tasks.signal.signals import Queued
-from pkern.kernel.typed import TYPE_CHECKING
+from pkern.kernel.typed import TYPE_CHECKING, Sequence
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.machine import Face, Scheduler

@@ -8,7 +8,6 @@ What belongs to all threads of a process is its Group's; clone.py says what a ne
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
 from itertools import chain
 
 from pkern.kernel.errors import SyscallError
@@ -24,7 +23,7 @@ from pkern.kernel.tasks.rlimits import Rlimits
 from pkern.kernel.tasks.signal.altstack import NO_ALT_STACK
 from pkern.kernel.tasks.signal.signals import SIGCHLD, Handlers, Signals, retarget
 from pkern.kernel.tasks.thread import Thread
-from pkern.kernel.typed import TYPE_CHECKING, Any
+from pkern.kernel.typed import TYPE_CHECKING, Any, Iterator
 from pkern.kernel.vfs.file import FdTable, File
 from pkern.kernel.vfs.fs_struct import NOWHERE, FsStruct
 from pkern.kernel.vfs.inode import MAY_READ, Inode

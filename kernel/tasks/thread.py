@@ -9,14 +9,12 @@ Source: Linux 6.18 arch/x86/entry/syscall_32.c.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from pkern.kernel.core import ffi
 from pkern.kernel.errors import MemoryFault, SyscallError, TaskKilled
 from pkern.kernel.lean import suppress
 from pkern.kernel.tasks.registers.rseq import Area
 from pkern.kernel.tasks.signal.altstack import NO_ALT_STACK, AltStack
-from pkern.kernel.typed import TYPE_CHECKING, Any
+from pkern.kernel.typed import TYPE_CHECKING, Any, Callable
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.wait import WouldBlock
 

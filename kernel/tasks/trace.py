@@ -12,12 +12,10 @@ tracer's process has each task that it traces.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from pkern.kernel.tasks import news
 from pkern.kernel.tasks.news import CLD_STOPPED, CLD_TRAPPED
 from pkern.kernel.tasks.signal.signals import SI_KERNEL, SI_USER, SIGTRAP, SigInfo
-from pkern.kernel.typed import TYPE_CHECKING
+from pkern.kernel.typed import TYPE_CHECKING, Callable
 from pkern.kernel.values import Enum
 
 if TYPE_CHECKING:

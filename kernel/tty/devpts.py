@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Hashable, Sequence
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.late import load
-from pkern.kernel.typed import TYPE_CHECKING
+from pkern.kernel.typed import TYPE_CHECKING, Hashable, Sequence
 from pkern.kernel.vfs.inode import DirInode, Inode, Watcher
 
 if TYPE_CHECKING:

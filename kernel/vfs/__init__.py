@@ -7,7 +7,6 @@ cookie only; the two tables here say which they are.
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
@@ -15,7 +14,7 @@ from pkern.kernel.late import load
 from pkern.kernel.lean import cached_property
 from pkern.kernel.log import KERN_INFO
 from pkern.kernel.namespaces.base import MNT
-from pkern.kernel.typed import TYPE_CHECKING, Any, Protocol
+from pkern.kernel.typed import TYPE_CHECKING, Any, Callable, Protocol
 from pkern.kernel.vfs import names
 from pkern.kernel.vfs.file import O_APPEND, O_DIRECT, O_PATH, File
 from pkern.kernel.vfs.fs.devfs import DevFs

@@ -8,11 +8,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable
 
 from pkern.kernel.errors import SyscallError, host_errors
 from pkern.kernel.late import load
-from pkern.kernel.typed import TYPE_CHECKING, Any
+from pkern.kernel.typed import TYPE_CHECKING, Any, Callable
 from pkern.kernel.vfs.inode import Inode
 from pkern.kernel.wait import outside
 

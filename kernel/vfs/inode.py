@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import errno
 import stat
-from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 from pkern.kernel.clock import SECOND
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.typed import TYPE_CHECKING, Any, Protocol
+from pkern.kernel.typed import TYPE_CHECKING, Any, Hashable, Iterable, Mapping, Protocol, Sequence
 from pkern.kernel.vfs.errseq import NO_ERRORS, NO_SAMPLES, ErrorSequence
 
 if TYPE_CHECKING:

@@ -11,11 +11,10 @@ Rules: mount(2), mount_namespaces(7), fs/namespace.c of Linux 6.18.
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterator
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.namespaces.base import MNT, Namespace
-from pkern.kernel.typed import TYPE_CHECKING, Any
+from pkern.kernel.typed import TYPE_CHECKING, Any, Callable, Iterator
 from pkern.kernel.values import NamedTuple
 
 if TYPE_CHECKING:

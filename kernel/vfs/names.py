@@ -7,11 +7,10 @@ and then asks the directory's file system to do it. Directories that cannot chan
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterator
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.lean import contextmanager, nullcontext
-from pkern.kernel.typed import TYPE_CHECKING, Any
+from pkern.kernel.typed import TYPE_CHECKING, Any, Callable, Iterator
 from pkern.kernel.vfs.inode import (
     FILE_CAPS,
     MAY_EXEC,

@@ -7,10 +7,9 @@ those who wait are told to look again.
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.typed import TYPE_CHECKING, NoReturn
+from pkern.kernel.typed import TYPE_CHECKING, Callable, NoReturn
 from pkern.kernel.values import Enum
 from pkern.kernel.vfs.file import O_NONBLOCK
 from pkern.kernel.wait import Restart, WouldBlock

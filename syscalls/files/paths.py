@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import errno
 import struct
-from collections.abc import Callable, Iterator
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.typed import TYPE_CHECKING, Any
+from pkern.kernel.typed import TYPE_CHECKING, Any, Callable, Iterator
 from pkern.kernel.vfs import names
 from pkern.kernel.vfs.file import File
 from pkern.kernel.vfs.inode import MAY_EXEC, Inode, LinkInode

@@ -6,13 +6,12 @@ A handler that is called in loops is flat: one look at the result, one core call
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
 
 from pkern.kernel import late
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm.mm import NO_PKEY
-from pkern.kernel.typed import TYPE_CHECKING, Any
+from pkern.kernel.typed import TYPE_CHECKING, Any, Iterator
 from pkern.kernel.vfs.inode import APPEND, IMMUTABLE, MAY_WRITE
 from pkern.syscalls.abi import INT_BITS, signed32
 from pkern.syscalls.answers import FILLED, OF_WHAT

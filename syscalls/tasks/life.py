@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import struct
-from collections.abc import Callable, Iterable
 
 from pkern.kernel.clock import SECOND
 from pkern.kernel.core import ffi, lib
@@ -25,7 +24,7 @@ from pkern.kernel.tasks.signal.signals import (
 from pkern.kernel.tasks.thread import INT80, SYSCALL, entry_of
 from pkern.kernel.tasks.trace import Event as TraceEvent
 from pkern.kernel.tasks.trace import is_held
-from pkern.kernel.typed import TYPE_CHECKING
+from pkern.kernel.typed import TYPE_CHECKING, Callable, Iterable
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.file import O_NONBLOCK
 from pkern.kernel.vfs.walk import Last, need_read

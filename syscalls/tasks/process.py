@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import errno
 import struct
-from collections.abc import Callable
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.credentials import Ids
 from pkern.kernel.tasks.rlimits import DEFAULT_RLIMITS, RLIM_INFINITY
-from pkern.kernel.typed import TYPE_CHECKING, Any
+from pkern.kernel.typed import TYPE_CHECKING, Any, Callable
 from pkern.syscalls.table import INT, SINT, STRUCT, syscall
 
 if TYPE_CHECKING:

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
 
 from pkern.kernel import DEFAULT_RAM
 from pkern.kernel.log import Record
 from pkern.kernel.machine import Kernel
-from pkern.kernel.typed import TYPE_CHECKING
+from pkern.kernel.typed import TYPE_CHECKING, Iterable
 from pkern.userland.cli.options import UsageError, boot_values, existing
 
 if TYPE_CHECKING:

@@ -12,13 +12,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
 
 from pkern import __version__
 from pkern.kernel.arguments import did_you_mean
 from pkern.kernel.errors import KernelPanic, MachineClosed, NoRoom, SyscallError
 from pkern.kernel.late import load
-from pkern.kernel.typed import TYPE_CHECKING, Any, TextIO
+from pkern.kernel.typed import TYPE_CHECKING, Any, Callable, Sequence, TextIO
 from pkern.userland.cli.options import REMAINDER, UsageError
 from pkern.userland.cli.plain import Declared, NotPlain
 from pkern.userland.cli.startup import BROKEN_PIPE, INTERRUPTED

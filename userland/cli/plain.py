@@ -8,10 +8,8 @@ parser reads it from its beginning. A test compares the two.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 from pkern.kernel.lean import SimpleNamespace
-from pkern.kernel.typed import Any, NoReturn
+from pkern.kernel.typed import Any, Callable, NoReturn, Sequence
 from pkern.kernel.values import NamedTuple
 from pkern.userland.cli.options import REMAINDER, UsageError
 

@@ -9,12 +9,11 @@ somebody here wants to know.
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Hashable, Iterable
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.signal.signals import is_disturbed
-from pkern.kernel.typed import TYPE_CHECKING, TypeAlias
+from pkern.kernel.typed import TYPE_CHECKING, Callable, Hashable, Iterable, TypeAlias
 from pkern.kernel.values import NamedTuple
 
 if TYPE_CHECKING:

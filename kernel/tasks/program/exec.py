@@ -11,7 +11,6 @@ from __future__ import annotations
 import errno
 import itertools
 import struct
-from collections.abc import Callable
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
@@ -21,7 +20,7 @@ from pkern.kernel.tasks.program import elf
 from pkern.kernel.tasks.program.elf import ET_DYN, PAGE_MASK, PAGE_SIZE, TASK_SIZE, Image, Segment
 from pkern.kernel.tasks.program.setid import Rights, rights_of
 from pkern.kernel.tasks.registers import rseq
-from pkern.kernel.typed import TYPE_CHECKING
+from pkern.kernel.typed import TYPE_CHECKING, Callable
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.file import O_RDONLY, File
 from pkern.kernel.vfs.inode import MAY_EXEC, MAY_READ, Inode

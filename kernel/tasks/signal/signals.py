@@ -7,11 +7,10 @@ code has `Sigaction`s; its signals wait here until the scheduler lets it enter u
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
 
 from pkern.kernel import late
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.typed import TYPE_CHECKING
+from pkern.kernel.typed import TYPE_CHECKING, Callable
 from pkern.kernel.values import Enum, NamedTuple
 
 if TYPE_CHECKING:

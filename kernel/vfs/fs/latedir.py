@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Mapping
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.lean import cached_property
-from pkern.kernel.typed import TYPE_CHECKING
+from pkern.kernel.typed import TYPE_CHECKING, Callable, Mapping
 from pkern.kernel.vfs.inode import DirInode, Inode
 
 if TYPE_CHECKING:

@@ -7,11 +7,10 @@ pass through a file sees one state. Nobody changes names or rights here.
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.lean import lru_cache, partial
-from pkern.kernel.typed import TYPE_CHECKING, cast
+from pkern.kernel.typed import TYPE_CHECKING, Callable, cast
 from pkern.kernel.vfs.fs.latedir import LateDir
 from pkern.kernel.vfs.inode import (
     FROM_START,

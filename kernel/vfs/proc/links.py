@@ -7,11 +7,10 @@ its descriptor, and a directory that was removed is still one's own.
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.numbers import name_number
-from pkern.kernel.typed import TYPE_CHECKING
+from pkern.kernel.typed import TYPE_CHECKING, Callable
 from pkern.kernel.vfs.file import File
 from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, Inode
 from pkern.kernel.vfs.mounts import Path

@@ -5,10 +5,8 @@ This is the file system that is mounted; what stands in it is imported at the fi
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from pkern.kernel import late
-from pkern.kernel.typed import TYPE_CHECKING
+from pkern.kernel.typed import TYPE_CHECKING, Callable
 from pkern.kernel.vfs.fs.latedir import LateDir, Plan
 from pkern.kernel.vfs.inode import DirInode
 from pkern.kernel.vfs.mounts import NODEV, NOEXEC, NOSUID

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Callable
 
 from pkern.kernel.clock import TimeIsUp
 from pkern.kernel.cpu.processor import ProcessorUnavailable
@@ -20,7 +19,7 @@ from pkern.kernel.machine import Kernel
 from pkern.kernel.tasks.program import elf
 from pkern.kernel.tasks.signal.signals import SIGINT, SIGKILL
 from pkern.kernel.tasks.task import Task
-from pkern.kernel.typed import TYPE_CHECKING, Protocol
+from pkern.kernel.typed import TYPE_CHECKING, Callable, Protocol
 from pkern.kernel.vfs.console import HostInput, Sink, Stream, host_sink, write_all
 from pkern.userland.cli import ends
 from pkern.userland.cli.boot import boot

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
 
 from pkern.kernel import late
 from pkern.kernel.arguments import did_you_mean
-from pkern.kernel.typed import TYPE_CHECKING, Any
+from pkern.kernel.typed import TYPE_CHECKING, Any, Sequence
 from pkern.userland.cli.options import (
     UsageError,
     add_command,

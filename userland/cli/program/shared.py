@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
 
 from pkern.kernel.lean import contextmanager, nullcontext
-from pkern.kernel.typed import TYPE_CHECKING
+from pkern.kernel.typed import TYPE_CHECKING, Callable, Iterator
 from pkern.userland.cli.options import UsageError, naming, writable
 from pkern.userland.cli.program.run import command_line, injector, style, traced
 from pkern.userland.given import Layer, NotGiven
