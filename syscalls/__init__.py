@@ -72,7 +72,9 @@ ROOMS = {
         set_tid_address set_robust_list get_robust_list rseq""",
     "tasks.clone": "clone fork vfork clone3",
     "tasks.namespaces": "unshare setns",
-    "tasks.life": "execve exit wait4 exit_group waitid execveat",
+    "tasks.execve": "execve execveat",
+    "tasks.death": "exit exit_group",
+    "tasks.waiting": "wait4 waitid",
     "tasks.pidfd": "pidfd_send_signal process_mrelease",
     "tasks.prctl": "prctl",
     "tasks.posix_timers": """

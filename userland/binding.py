@@ -41,7 +41,7 @@ from pkern.syscalls.files import (
 from pkern.syscalls.memory import mman, process_vm, shm
 from pkern.syscalls.net import messages, sockets
 from pkern.syscalls.table import Kind
-from pkern.syscalls.tasks import ids, life, process, ptrace, sched, signals, time, timers
+from pkern.syscalls.tasks import execve, ids, process, ptrace, sched, signals, time, timers, waiting
 
 Handler = Callable[..., Any]
 
@@ -55,9 +55,9 @@ FORMS: dict[str, Handler] = {
     "mincore": mman.mincore,
     "process_vm_readv": process_vm.process_vm_readv,
     "process_vm_writev": process_vm.process_vm_writev,
-    "execve": life.execve,
-    "execveat": life.execveat,
-    "wait4": life.wait4,
+    "execve": execve.execve,
+    "execveat": execve.execveat,
+    "wait4": waiting.wait4,
     "ptrace": ptrace.ptrace,
     "getrlimit": process.getrlimit,
     "setrlimit": process.setrlimit,

@@ -12,7 +12,7 @@ from pkern.syscalls.info import Sysinfo
 from pkern.syscalls.info import Utsname
 from pkern.syscalls.memory.shm import ShmidDs
 from pkern.syscalls.tasks.ids import Ids
-from pkern.syscalls.tasks.life import Rusage
+from pkern.syscalls.tasks.waiting import Rusage
 
 StrPath: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 Data: TypeAlias = bytes | bytearray | memoryview

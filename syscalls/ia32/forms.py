@@ -20,7 +20,7 @@ from pkern.syscalls.files.read_write import lseek
 from pkern.syscalls.info import sysinfo
 from pkern.syscalls.memory.mman import mmap
 from pkern.syscalls.table import INT, PATH, SINT, STRUCT, Handler, Kind, Syscall
-from pkern.syscalls.tasks import ids, life, process, time, timers
+from pkern.syscalls.tasks import ids, process, time, timers, waiting
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
@@ -122,7 +122,7 @@ def _setrlimit(task: Task, resource: int, addr: int) -> int:
     return process.setrlimit(task, resource, (soft, hard))
 
 
-def usage_bytes(used: life.Rusage) -> bytes:
+def usage_bytes(used: waiting.Rusage) -> bytes:
     """Return struct rusage."""
     words = (used.ru_maxrss, 0, 0, 0, used.ru_minflt, used.ru_majflt, *(0,) * 8)
     time_used = _old_pair(used.user_ns, USECOND)
@@ -136,7 +136,7 @@ def _getrusage(task: Task, who: int) -> bytes:
 
 @form("wait4", SINT, INT, SINT, INT)
 def _wait4(task: Task, pid: int, status: int, options: int, usage: int) -> int:
-    return life.wait_and_store(task, pid, status, options, usage, usage_bytes)
+    return waiting.wait_and_store(task, pid, status, options, usage, usage_bytes)
 
 
 @form("sysinfo", STRUCT)

@@ -27,7 +27,7 @@ from pkern.kernel.tasks.signal.signals import (
 from pkern.syscalls.clocks import OLD_PAIR
 from pkern.syscalls.ia32.forms import HALF, form, usage_bytes
 from pkern.syscalls.table import INT, SINT
-from pkern.syscalls.tasks import life, signals
+from pkern.syscalls.tasks import signals, waiting
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
@@ -138,10 +138,10 @@ def _rt_tgsigqueueinfo(task: Task, tgid: int, tid: int, signo: int, info: int) -
 
 @form("waitid", SINT, SINT, INT, SINT, INT)
 def _waitid(task: Task, kind: int, number: int, info: int, options: int, usage: int) -> int:
-    def told(event: life.Event | None) -> bytes:
+    def told(event: waiting.Event | None) -> bytes:
         signo, _, code, pid, uid, status = (
-            struct.unpack_from("<iii4xiIi", life.waitid_info(task, event)) if event else (0,) * 6
+            struct.unpack_from("<iii4xiIi", waiting.waitid_info(task, event)) if event else (0,) * 6
         )
         return WAITID_INFO.pack(signo, 0, code, pid, uid, status)
 
-    return life.waitid_and_store(task, (kind, number, options), info, usage, told, usage_bytes)
+    return waiting.waitid_and_store(task, (kind, number, options), info, usage, told, usage_bytes)

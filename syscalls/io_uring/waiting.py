@@ -26,7 +26,7 @@ from pkern.syscalls.io_uring.requests import (
     Entry,
     Request,
 )
-from pkern.syscalls.tasks.life import waitid as wait_for_child
+from pkern.syscalls.tasks.waiting import waitid as wait_for_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -28,8 +28,8 @@ from pkern.syscalls.clocks import (
     pass_time,
 )
 from pkern.syscalls.table import INT, SINT, STRUCT, syscall
-from pkern.syscalls.tasks.life import KB_PER_PAGE, Rusage, usage_of_children
 from pkern.syscalls.tasks.time import cpu_clock
+from pkern.syscalls.tasks.waiting import KB_PER_PAGE, Rusage, usage_of_children
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.group import Group

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 BYTECODE = f".{sys.implementation.cache_tag}.pyc"
 PLAIN = MAGIC_NUMBER + bytes(4)  # how a file of it begins that goes by its source's time and size
+WORD = 0xFFFF_FFFF
 
 
 class Read(SourceFileLoader):
@@ -62,8 +63,8 @@ def _read(
             data = file.read()
     except OSError:
         return None
-    numbers = (int(told.st_mtime) & 0xFFFF_FFFF, told.st_size & 0xFFFF_FFFF)
-    if data[:16] != PLAIN + b"".join(number.to_bytes(4, "little") for number in numbers):
+    written = int(told.st_mtime) & WORD | (told.st_size & WORD) << 32
+    if data[:16] != PLAIN + written.to_bytes(8, "little"):
         return None
     loader = Read(name, source)
     loader.code = marshal.loads(memoryview(data)[16:])
