@@ -2,11 +2,14 @@
 
 import sys
 
-from pkern.userland.cli import startup
+from pkern import finder
 
 
 def main() -> int:
     """Run the command line of this process and return the exit status, if it does not end there."""
+    finder.begin()
+    from pkern.userland.cli import startup
+
     startup.begin()
     from pkern.userland.cli.main import main as run
 

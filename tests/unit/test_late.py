@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pytest
 
+from pkern.finder import Finder, Read
 from pkern.kernel import late
 from pkern.kernel.late import LateTable
 from pkern.syscalls import ROOMS, TABLE, abi
 from pkern.syscalls.files.fcntl import OF_INODES
-from pkern.userland.cli.finder import Finder, Read
 
 INTERRUPTED = """\
 import os, signal

@@ -10,8 +10,6 @@ import gc
 import os
 import sys
 
-from pkern.userland.cli import finder
-
 STANDARD = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))  # by descriptor
 AT_THE_TERMINAL = {"console", "shell"}  # commands that read it line by line
 FOREIGN = "pkern.userland.foreign"  # imported where a file in Python runs that is not pkern's
@@ -29,7 +27,6 @@ def begin() -> None:
     _open_the_closed()
     signal.signal(signal.SIGINT, _leave)
     gc.disable()
-    finder.begin()
     if AT_THE_TERMINAL.intersection(sys.argv[1:2]):
         from pkern.userland.cli import typeahead
 

@@ -14,7 +14,7 @@ import os
 import sys
 from _frozen_importlib_external import MAGIC_NUMBER, SourceFileLoader, spec_from_file_location
 
-from pkern.kernel.typed import TYPE_CHECKING
+TYPE_CHECKING = False  # as in kernel/typed.py, which is not found yet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
