@@ -12,6 +12,7 @@ from pkern.kernel.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections import OrderedDict as OrderedDict
+    from collections import deque as deque
     from contextlib import contextmanager as contextmanager
     from contextlib import nullcontext as nullcontext
     from contextlib import suppress as suppress
@@ -22,16 +23,19 @@ if TYPE_CHECKING:
     from heapq import heappop as heappop
     from heapq import heappush as heappush
     from operator import attrgetter as attrgetter
+    from operator import itemgetter as itemgetter
     from types import MappingProxyType as MappingProxyType
     from types import SimpleNamespace as SimpleNamespace
 else:
     import sys
     from _collections import OrderedDict as OrderedDict
+    from _collections import deque as deque
     from _functools import _lru_cache_wrapper
     from _functools import partial as partial
     from _heapq import heappop as heappop
     from _heapq import heappush as heappush
     from _operator import attrgetter as attrgetter
+    from _operator import itemgetter as itemgetter
 
     MappingProxyType = type(vars(type))
     SimpleNamespace = type(sys.implementation)

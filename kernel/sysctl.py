@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Callable
-from typing import Any, Protocol
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.log import KERN_INFO, Log
 from pkern.kernel.sysctl_entries import ENTRIES
 from pkern.kernel.sysctl_entry import Entry, Value
 from pkern.kernel.sysctl_kept import KEPT
+from pkern.kernel.typed import Any, Callable, Protocol
 
 NUMBER = re.compile(r"([+-]?)(0x|0|)([0-9a-f]*)", re.IGNORECASE)
 BASES = {"0x": 16, "0": 8, "": 10}

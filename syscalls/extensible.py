@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import errno
 import struct
-from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.typed import TYPE_CHECKING, Any
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.inode import PAGE_SIZE
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import errno
 import struct
-from collections.abc import Callable
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.clock import CLOCK_BOOTTIME, SECOND
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.typed import TYPE_CHECKING, Any, Callable
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.wait import WouldBlock
 from pkern.syscalls.table import INT, SINT, STRUCT, syscall

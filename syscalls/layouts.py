@@ -7,9 +7,9 @@ the handler is too: it asks for the layout of the call that it serves.
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
 
 from pkern.kernel.tasks.thread import INT80, entry_of
+from pkern.kernel.typed import TYPE_CHECKING
 from pkern.kernel.values import NamedTuple
 
 if TYPE_CHECKING:

@@ -6,16 +6,15 @@ stops the machine. Source: vfs_coredump() of Linux 6.18; core(5).
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import TYPE_CHECKING
-
 from pkern.kernel.dump import file, image, pattern, pipe
 from pkern.kernel.dump.writer import DumpEnds, Writer
 from pkern.kernel.errors import SyscallError, TaskKilled
+from pkern.kernel.lean import suppress
 from pkern.kernel.log import KERN_WARNING
 from pkern.kernel.tasks.attributes import DUMP_NONE, DUMP_ROOT
 from pkern.kernel.tasks.rlimits import RLIM_INFINITY
 from pkern.kernel.tasks.signal.signals import Signal
+from pkern.kernel.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.signal.signals import SigInfo

@@ -7,10 +7,10 @@ Linux 6.18; core(5).
 from __future__ import annotations
 
 import errno
-from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.lean import suppress
+from pkern.kernel.typed import TYPE_CHECKING
 from pkern.kernel.vfs import O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY, names
 from pkern.kernel.vfs.walk import Last
 

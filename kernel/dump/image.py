@@ -11,14 +11,13 @@ Source: elf_core_dump() of Linux 6.18.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from itertools import groupby
-from typing import TYPE_CHECKING
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.dump.notes import Note, notes
 from pkern.kernel.dump.segments import Segment, segments
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.typed import TYPE_CHECKING, Iterator
 
 if TYPE_CHECKING:
     from pkern.kernel.dump.writer import Writer

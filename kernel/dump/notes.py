@@ -7,12 +7,13 @@ regsets. Without protection keys the processor has no xsave, so there is no note
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, NamedTuple
 
 from pkern.kernel.tasks.registers import xstate
 from pkern.kernel.tasks.registers.userregs import pack_regs, user_regs
 from pkern.kernel.tasks.signal.sigframe import pack_siginfo
 from pkern.kernel.tasks.thread import WORD
+from pkern.kernel.typed import TYPE_CHECKING
+from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.mapped import name_of
 from pkern.kernel.wait import RESTARTS
 

@@ -5,10 +5,8 @@ Source: core(5); coredump_parse() of Linux 6.18.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
-
 from pkern.kernel.clock import SECOND
+from pkern.kernel.typed import TYPE_CHECKING, Callable
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.signal.signals import SigInfo

@@ -7,12 +7,12 @@ while the dying task writes. Source: coredump_pipe() of Linux 6.18; core(5).
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING
 
 from pkern.kernel.cpu.processor import Context
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.clone import fork
 from pkern.kernel.tasks.program import exec as execution
+from pkern.kernel.typed import TYPE_CHECKING
 from pkern.kernel.vfs.file import O_NONBLOCK, File
 from pkern.kernel.vfs.pipe import PipeInode, make_pipe
 

@@ -5,10 +5,10 @@ Source: vma_dump_size() of Linux 6.18; core(5), /proc/PID/coredump_filter.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
 from pkern.kernel.core import lib
 from pkern.kernel.cpu.vsyscall import AREA as VSYSCALLS
+from pkern.kernel.typed import TYPE_CHECKING
+from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.mapped import file_of
 
 if TYPE_CHECKING:

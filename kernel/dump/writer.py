@@ -6,9 +6,8 @@ file that is too large ends.
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.typed import Protocol
 
 PAGE_SIZE = 4096
 

@@ -9,10 +9,10 @@ Source: Documentation/admin-guide/mm/ksm.rst of Linux 6.18.
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.typed import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pkern.kernel.clock import Clock

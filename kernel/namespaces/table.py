@@ -8,12 +8,11 @@ each kind never sweeps.
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.namespaces.base import FIRST_NUMBER, KINDS, Kind, Namespace
 from pkern.kernel.namespaces.user import FIRST, UserNamespace
+from pkern.kernel.typed import Any, Callable, Iterable, TypeVar
 
 INT_MAX = (1 << 31) - 1
 N = TypeVar("N", bound=Namespace)

@@ -14,8 +14,6 @@ that fails has changed nothing. Source: clone(2), copy_process() of Linux 6.18.
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from pkern.kernel import late
 from pkern.kernel.core import ffi, lib
@@ -25,6 +23,7 @@ from pkern.kernel.namespaces.base import ALL_FLAGS
 from pkern.kernel.tasks.attributes import SCHED_DEADLINE
 from pkern.kernel.tasks.signal.signals import SIGCHLD, SIGKILL
 from pkern.kernel.tasks.task import Task
+from pkern.kernel.typed import TYPE_CHECKING, Sequence
 from pkern.kernel.vfs.undo import Undo
 
 if TYPE_CHECKING:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
-
 from pkern.kernel.core import lib
+from pkern.kernel.typed import TYPE_CHECKING, Protocol
 from pkern.kernel.vfs.fs.devfs import ZeroDevice
 
 if TYPE_CHECKING:

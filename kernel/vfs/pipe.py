@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import errno
 import stat
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.typed import TYPE_CHECKING, Iterable
 from pkern.kernel.vfs.file import O_DIRECT, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY, File
 from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, POLLIN, POLLOUT, Inode, Watcher
 from pkern.kernel.vfs.readiness import (

@@ -6,7 +6,7 @@ share one, and the last of them undoes it.
 
 from __future__ import annotations
 
-from typing import Protocol
+from pkern.kernel.typed import Protocol
 
 
 class Undoable(Protocol):

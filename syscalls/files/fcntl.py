@@ -5,14 +5,13 @@ from __future__ import annotations
 import errno
 import stat
 import struct
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.late import LateTable, load
 from pkern.kernel.tasks.groups import members
 from pkern.kernel.tasks.signal.signals import NSIG
+from pkern.kernel.typed import TYPE_CHECKING, Any, Callable
 from pkern.kernel.vfs.file import (
     CLOEXEC,
     F_OWNER_PGRP,

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm import hugetlb
+from pkern.kernel.typed import TYPE_CHECKING, Any, Callable
 from pkern.kernel.vfs.file import O_DIRECT, O_NONBLOCK
 from pkern.kernel.vfs.pipe import make_pipe
 from pkern.kernel.vfs.walk import length, need_read

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import errno
 import struct
-from collections.abc import Callable
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.lean import suppress
 from pkern.kernel.tasks.signal.signals import SI_USER, SIGXFSZ, SigInfo, send_to_thread
 from pkern.kernel.tasks.thread import INT80, SYSCALL, entry_of
+from pkern.kernel.typed import TYPE_CHECKING, Any, Callable, NoReturn
+from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs import O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_TRUNC, names, open_flags
 from pkern.kernel.vfs.file import O_APPEND, O_PATH, File
 from pkern.kernel.vfs.inode import (

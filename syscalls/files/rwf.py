@@ -7,14 +7,15 @@ Source: kiocb_set_rw_flags() and do_loop_readv_writev() of Linux 6.18, preadv2(2
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.lean import contextmanager, nullcontext
+from pkern.kernel.typed import TYPE_CHECKING, Iterator
 from pkern.kernel.vfs.file import O_APPEND, O_NONBLOCK
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from pkern.kernel.vfs.file import File
 
 HIPRI, NOWAIT, APPEND, NOAPPEND, ATOMIC, DONTCACHE, NOSIGNAL = 1, 8, 16, 32, 64, 128, 256

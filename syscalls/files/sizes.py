@@ -5,11 +5,11 @@ from __future__ import annotations
 import errno
 import stat
 import struct
-from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.lean import suppress
+from pkern.kernel.typed import TYPE_CHECKING
 from pkern.kernel.vfs import O_WRONLY, names
 from pkern.kernel.vfs.fs.hugetlbfs import HugeInode
 from pkern.kernel.vfs.inode import (

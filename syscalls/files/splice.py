@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import errno
 import struct
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.typed import TYPE_CHECKING, Callable, Iterator
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.file import O_APPEND, File
 from pkern.kernel.vfs.inode import IMMUTABLE, MAY_READ, MAY_WRITE, POLLIN, POLLOUT

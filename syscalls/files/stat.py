@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import errno
 import struct
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.clock import SECOND
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.namespaces.user import FIRST, NO_ID, UserNamespace
+from pkern.kernel.typed import TYPE_CHECKING, Any, Callable
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs import names
 from pkern.kernel.vfs.inode import IMMUTABLE, MAY_EXEC, MAY_READ, MAY_WRITE, ON_DISK, Inode

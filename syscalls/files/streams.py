@@ -6,12 +6,11 @@ A call sleeps while there is no room, and goes on where it was. One that no one 
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.late import LateTable
 from pkern.kernel.tasks.signal.signals import SI_USER, SIGPIPE, SigInfo, send_to_thread
+from pkern.kernel.typed import TYPE_CHECKING, Callable
 from pkern.kernel.vfs.pipe import PipeInode
 from pkern.kernel.vfs.readiness import waits
 from pkern.kernel.vfs.slots import PAGE_SIZE

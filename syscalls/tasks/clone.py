@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import errno
 import struct
-from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.lean import suppress
 from pkern.kernel.namespaces.base import (
     ALL_FLAGS,
     CLONE_NEWIPC,
@@ -46,6 +45,7 @@ from pkern.kernel.tasks.clone import (
 from pkern.kernel.tasks.signal.signals import NSIG, SI_USER, SIGCHLD, SIGSTOP, SigInfo
 from pkern.kernel.tasks.thread import WORD
 from pkern.kernel.tasks.trace import Event, Trace
+from pkern.kernel.typed import TYPE_CHECKING
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.wait import Restart, WouldBlock
 from pkern.syscalls.extensible import extensible

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import errno
 import struct
-from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.locks.futex import (
@@ -19,6 +17,7 @@ from pkern.kernel.tasks.locks.futex import (
     wake,
     word_at,
 )
+from pkern.kernel.typed import TYPE_CHECKING, Callable, Hashable
 from pkern.kernel.wait import Restart, WouldBlock
 from pkern.syscalls.abi import signed32
 from pkern.syscalls.clocks import TIME_PAIR, pass_time

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import errno
 import struct
-from collections.abc import Hashable
-from typing import TYPE_CHECKING, NamedTuple
 
 from pkern.kernel.clock import CLOCK_MONOTONIC
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.locks.futex import ALL_BITS, key_of, private_key, word_at
+from pkern.kernel.typed import TYPE_CHECKING, Hashable
+from pkern.kernel.values import NamedTuple
 from pkern.syscalls.clocks import TIME_PAIR, duration_in, machines
 
 if TYPE_CHECKING:

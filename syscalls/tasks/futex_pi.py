@@ -6,8 +6,6 @@ Who waits for them is known in kernel/tasks/locks/futex_pi.py.
 from __future__ import annotations
 
 import errno
-from collections.abc import Hashable
-from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.locks.futex import (
@@ -23,6 +21,7 @@ from pkern.kernel.tasks.locks.futex import (
     word_at,
 )
 from pkern.kernel.tasks.locks.futex_pi import Lock, Waiter
+from pkern.kernel.typed import TYPE_CHECKING, Hashable
 from pkern.kernel.wait import Restart, WouldBlock
 from pkern.syscalls.abi import signed32
 from pkern.syscalls.clocks import pass_time

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import errno
 import struct
-from collections.abc import Callable
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.lean import suppress
 from pkern.kernel.tasks.credentials import CapSet, Credentials, caps_of, mask_of
+from pkern.kernel.typed import TYPE_CHECKING, Any, Callable
 from pkern.kernel.values import NamedTuple
 from pkern.syscalls.table import INT, SINT, syscall
 

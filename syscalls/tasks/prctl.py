@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import errno
 import struct
-from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError
@@ -18,6 +16,7 @@ from pkern.kernel.tasks.credentials import (
 )
 from pkern.kernel.tasks.filter.dispatch import asked_for
 from pkern.kernel.tasks.filter.seccomp import FILTER, STRICT
+from pkern.kernel.typed import TYPE_CHECKING, Callable
 from pkern.syscalls.table import INT, SINT, syscall
 from pkern.syscalls.tasks.ids import commit
 from pkern.syscalls.tasks.seccomp import set_filter, set_strict

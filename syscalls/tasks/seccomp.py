@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import errno
 import struct
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.filter.listener import CONTINUE, Listener, Notice, open_listener
@@ -18,6 +16,7 @@ from pkern.kernel.tasks.filter.seccomp import (
     Seccomp,
     check,
 )
+from pkern.kernel.typed import TYPE_CHECKING, Any, Callable
 from pkern.syscalls.files.at import O_CLOEXEC, install
 from pkern.syscalls.files.fcntl import ioctl_of
 from pkern.syscalls.layouts import layout

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import errno
 import struct
-from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm.mm import Areas
+from pkern.kernel.typed import TYPE_CHECKING, Any
 from pkern.kernel.vfs.inode import MAY_EXEC
 
 if TYPE_CHECKING:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import errno
 import struct
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, NoReturn
 
 from pkern.kernel.errors import MemoryFault, SyscallError
 from pkern.kernel.tasks.groups import members
@@ -37,6 +35,7 @@ from pkern.kernel.tasks.signal.signals import (
     within_limit,
 )
 from pkern.kernel.tasks.thread import entry_of
+from pkern.kernel.typed import TYPE_CHECKING, Callable, Iterable, NoReturn
 from pkern.kernel.wait import RegistersSet, Restart, WouldBlock
 from pkern.syscalls.clocks import TIME_PAIR, duration_in, pass_time
 from pkern.syscalls.layouts import layout

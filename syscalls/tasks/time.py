@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import errno
 import struct
-from typing import TYPE_CHECKING
 
 from pkern.kernel.clock import SECOND
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.times.cpu_clocks import CpuClock
+from pkern.kernel.typed import TYPE_CHECKING
 from pkern.syscalls.clocks import (
     ALARM_CLOCKS,
     CLOCK_FD,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import errno
 import struct
-from functools import partial
-from typing import TYPE_CHECKING
 
 from pkern.kernel.clock import SECOND
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.lean import partial
 from pkern.kernel.tasks.signal.signals import SI_KERNEL, SigInfo, Signal, send
 from pkern.kernel.tasks.thread import Interval
 from pkern.kernel.tasks.times.cpu_clocks import CpuSleep
+from pkern.kernel.typed import TYPE_CHECKING
 from pkern.kernel.wait import Restart, WouldBlock
 from pkern.syscalls.clocks import (
     ALARM_CLOCKS,

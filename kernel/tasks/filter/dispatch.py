@@ -8,11 +8,11 @@ Source: Linux 6.18, admin-guide/syscall-user-dispatch and kernel/entry/syscall_u
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SIGSEGV, SyscallError
 from pkern.kernel.tasks.signal.signals import SigInfo, force
 from pkern.kernel.tasks.thread import WORD, entry_by_number
+from pkern.kernel.typed import TYPE_CHECKING
 from pkern.kernel.values import NamedTuple
 
 if TYPE_CHECKING:

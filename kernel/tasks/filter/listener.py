@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import errno
 from enum import Enum
-from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.typed import TYPE_CHECKING
 from pkern.kernel.vfs.file import O_RDWR, File
 from pkern.kernel.vfs.inode import NEITHER, POLLIN, POLLOUT, AnonInode
 from pkern.kernel.vfs.readiness import POLLHUP, wake

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import errno
 import struct
-from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.thread import entry_by_number
+from pkern.kernel.typed import TYPE_CHECKING, Callable
 from pkern.kernel.values import NamedTuple
 
 if TYPE_CHECKING:

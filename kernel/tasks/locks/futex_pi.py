@@ -11,12 +11,11 @@ Invariant (T7): a lock that is known here has a live owner, and waiters, each of
 from __future__ import annotations
 
 import errno
-from collections.abc import Hashable, Iterator
-from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import MemoryFault, SyscallError, TaskKilled
+from pkern.kernel.lean import suppress
 from pkern.kernel.tasks.locks.futex import OWNER_DIED, TID_MASK, WAITERS, set_word, word_at
+from pkern.kernel.typed import TYPE_CHECKING, Hashable, Iterator
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.machine import Machine

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+
+from pkern.kernel.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pkern.kernel.cpu.processor import Context

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import errno
 import struct
-from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pkern.kernel.cpu.processor import Context

@@ -12,10 +12,9 @@ from __future__ import annotations
 
 import errno
 import struct
-from operator import itemgetter
-from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.lean import itemgetter
 from pkern.kernel.tasks.registers import xstate
 from pkern.kernel.tasks.signal.altstack import NO_ALT_STACK, SS_AUTODISARM, AltStack
 from pkern.kernel.tasks.signal.signals import (
@@ -31,6 +30,7 @@ from pkern.kernel.tasks.signal.signals import (
     SigInfo,
     set_blocked,
 )
+from pkern.kernel.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task

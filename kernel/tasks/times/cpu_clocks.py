@@ -6,9 +6,7 @@ process is over. Source: clock_getcpuclockid(3), Linux 6.18 kernel/time/posix-cp
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from typing import TYPE_CHECKING
-
+from pkern.kernel.typed import TYPE_CHECKING, Hashable
 from pkern.kernel.values import NamedTuple
 
 if TYPE_CHECKING:

@@ -12,15 +12,14 @@ import errno
 import os
 import resource
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import KernelPanic, SyscallError, host_errors
+from pkern.kernel.lean import contextmanager
 from pkern.kernel.mm.memory import Sleep
+from pkern.kernel.typed import TYPE_CHECKING, Iterator
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.errseq import ErrorSequence
 from pkern.kernel.vfs.inode import (

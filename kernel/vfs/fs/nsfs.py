@@ -8,11 +8,11 @@ from __future__ import annotations
 import errno
 import stat
 import struct
-from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.namespaces.base import MNT, USER, Namespace
 from pkern.kernel.namespaces.user import UserNamespace
+from pkern.kernel.typed import TYPE_CHECKING, Any
 from pkern.kernel.vfs.file import CLOEXEC, O_RDONLY, File
 from pkern.kernel.vfs.inode import MAY_WRITE, NEITHER, Inode
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pkern.kernel.core import ffi, lib
+from pkern.kernel.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.machine import Machine

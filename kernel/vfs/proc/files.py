@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, Any
 
 from pkern.kernel import late
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.sysctl import parse_number
+from pkern.kernel.typed import TYPE_CHECKING, Any, Callable, Hashable
 from pkern.kernel.vfs.inode import ANYWHERE, MAX_SIZE, MAY_READ, MAY_WRITE, POLLIN, UNWRITTEN, Inode
 from pkern.kernel.vfs.proc.inode import AddressFile, FixedMode, MachineFile, task_of
 from pkern.kernel.wait import WouldBlock

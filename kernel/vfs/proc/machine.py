@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.clock import BOOT_EPOCH_S, CLOCK_BOOTTIME, SECOND
 from pkern.kernel.core import lib
 from pkern.kernel.namespaces.base import IPC
+from pkern.kernel.typed import TYPE_CHECKING, Any
 from pkern.kernel.vfs.fs.devfs import DEVICES
 from pkern.kernel.vfs.proc.inode import device_text
 from pkern.kernel.vfs.proc.maps import KB_PER_PAGE, field

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING
 
 from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.typed import TYPE_CHECKING
 from pkern.kernel.vfs.inode import Inode
 from pkern.kernel.vfs.mounts import Path
 from pkern.kernel.vfs.proc.inode import ProcDir, ProcLink, task_of

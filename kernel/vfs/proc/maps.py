@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import struct
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.cpu.vsyscall import AREA as VSYSCALLS
+from pkern.kernel.lean import lru_cache
+from pkern.kernel.typed import TYPE_CHECKING, Any, Mapping, Sequence
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs import mapped
 from pkern.kernel.vfs.proc.inode import device_text
@@ -107,7 +106,7 @@ def columns(task: Task, vma: Vma) -> Columns:
     return Shown(task).columns(vma)
 
 
-@functools.lru_cache(4096)  # who reads maps reads most lines again
+@lru_cache(4096)  # who reads maps reads most lines again
 def maps_line(vma: Vma, columns: Columns) -> str:
     """Return one line of /proc/PID/maps."""
     device, inode, name = columns
@@ -178,7 +177,7 @@ def _pages_of(mm: Any, start: int) -> tuple[int, ...]:
     return _FIELDS.unpack(_INFO_BYTES)
 
 
-@functools.lru_cache(4096)  # most areas are as they were, or as others are
+@lru_cache(4096)  # most areas are as they were, or as others are
 def _size_lines(nbytes: int, huge: int, pages: tuple[int, ...]) -> str:
     info, page = (*pages, 0), HUGE_KB if huge else KB_PER_PAGE
     kbs = [info[place] * KB_PER_PAGE >> shift for place, shift in AREA_ROWS]
@@ -188,13 +187,13 @@ def _size_lines(nbytes: int, huge: int, pages: tuple[int, ...]) -> str:
 NO_THP = f"{'THPeligible:':<16}{0:>8}\n"
 
 
-@functools.lru_cache(256)
+@lru_cache(256)
 def _last_lines(flags: int) -> str:
     """Return the lines that say what an area may be."""
     return NO_THP + _vm_flags(flags)
 
 
-@functools.lru_cache(256)
+@lru_cache(256)
 def _last_lines_with_key(flags: int) -> str:
     """Return the same where the processor has protection keys."""
     pkey = (flags & lib.VM_PKEY_MASK) >> lib.VM_PKEY_SHIFT

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import errno
 import struct
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm.mm import NO_PKEY, Mm
+from pkern.kernel.typed import TYPE_CHECKING, Any, Callable
 from pkern.kernel.vfs.inode import Inode
 from pkern.kernel.vfs.proc.inode import ProcInode, task_of
 

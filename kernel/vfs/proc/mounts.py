@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
 
+from pkern.kernel.typed import TYPE_CHECKING, Any
 from pkern.kernel.vfs.mounts import RDONLY, SHOWN_OF_FS, Mount, Path, lies_in
 from pkern.kernel.vfs.walk import text_from
 

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from pkern.kernel.clock import CLOCK_BOOTTIME, CLOCK_MONOTONIC, NEVER_NS, SECOND
 from pkern.kernel.errors import SyscallError
@@ -17,6 +15,7 @@ from pkern.kernel.namespaces.idmap import parse
 from pkern.kernel.namespaces.pid import PidNamespace
 from pkern.kernel.namespaces.user import NO_ID, IdMap, UserNamespace
 from pkern.kernel.tasks.credentials import Credentials
+from pkern.kernel.typed import TYPE_CHECKING, Callable
 from pkern.kernel.vfs.fs.nsfs import NsInode
 from pkern.kernel.vfs.inode import Inode
 from pkern.kernel.vfs.mounts import Path

@@ -6,12 +6,11 @@ Addresses of kernel objects are not shown: %pK of a reader without rights.
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from pkern.kernel.clock import SECOND
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.late import load
+from pkern.kernel.typed import TYPE_CHECKING, Callable
 from pkern.kernel.vfs.proc.inode import PolledText, ProcDir, Text
 
 if TYPE_CHECKING:

@@ -5,11 +5,9 @@ machine.py, zones.py and cpuinfo.py hold the texts, files.py what is no text.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
-from typing import TYPE_CHECKING
-
 from pkern.kernel import late
+from pkern.kernel.lean import partial
+from pkern.kernel.typed import TYPE_CHECKING, Callable, Mapping
 from pkern.kernel.vfs.inode import DirInode, Inode, LinkInode
 from pkern.kernel.vfs.proc import cpuinfo as proc_cpu
 from pkern.kernel.vfs.proc import files as proc_files

@@ -6,10 +6,10 @@ There is no security module: a label can be neither read nor set.
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.attributes import NO_LOGIN
+from pkern.kernel.typed import TYPE_CHECKING
 from pkern.kernel.vfs.proc.files import number_in, parse_kernel, taken
 
 if TYPE_CHECKING:

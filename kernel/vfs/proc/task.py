@@ -6,16 +6,14 @@ the reader, too.
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
-
 from pkern.kernel.clock import CLOCK_BOOTTIME
+from pkern.kernel.lean import lru_cache
 from pkern.kernel.mm import ksm
 from pkern.kernel.mm.mm import Areas
 from pkern.kernel.mm.policy import node_list
 from pkern.kernel.tasks.credentials import CapSet, mask_of
 from pkern.kernel.tasks.thread import NO_CALL, WORD
+from pkern.kernel.typed import TYPE_CHECKING, Any, Iterable
 
 if TYPE_CHECKING:
     from pkern.kernel.namespaces.pid import PidNamespace
@@ -86,14 +84,14 @@ _OF_PROCESSOR = lines(
 _SWITCHES = lines([("voluntary_ctxt_switches", 0), ("nonvoluntary_ctxt_switches", 0)])
 
 
-@functools.lru_cache(8)
+@lru_cache(8)
 def _node_lines(nodes: int) -> str:
     """Return the lines about the nodes that a machine has."""
     mask = ",".join(["00000000"] * 31 + [f"{nodes:08x}"])
     return lines([("Mems_allowed", mask), ("Mems_allowed_list", node_list(nodes))])
 
 
-@functools.lru_cache(64)  # tasks are few kinds of users
+@lru_cache(64)  # tasks are few kinds of users
 def _cap_lines(*sets: CapSet) -> str:
     """Return the lines of a task's sets of capabilities."""
     names = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")

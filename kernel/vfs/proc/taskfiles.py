@@ -6,12 +6,11 @@ task.py and maps.py hold the texts, files.py what is no text.
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
-from typing import TYPE_CHECKING
 
 from pkern.kernel import late
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.lean import partial
+from pkern.kernel.typed import TYPE_CHECKING, Callable, Iterator, Mapping
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.inode import (
     ANYWHERE,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING
-
 from pkern.kernel import late
+from pkern.kernel.lean import partial
 from pkern.kernel.mm.policy import node_list
+from pkern.kernel.typed import TYPE_CHECKING
 from pkern.kernel.vfs.sysfs import fs, mm
 from pkern.kernel.vfs.sysfs.fs import Attribute, Link, Tree, fixed, number
 from pkern.kernel.vfs.sysfs.ksm import tree as ksm_tree

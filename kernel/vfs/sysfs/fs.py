@@ -7,11 +7,10 @@ devices.py say which there are. Nobody makes or removes names here.
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
-from functools import partial
-from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.lean import partial
+from pkern.kernel.typed import TYPE_CHECKING, Callable
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.fs.latedir import LateDir, Plan
 from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, Inode, LinkInode

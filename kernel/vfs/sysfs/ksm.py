@@ -7,11 +7,10 @@ processor that scanning could take too much of. Source: mm/ksm.c of Linux 6.18.
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm.ksm import PAGES_TO_SCAN, UNMERGE
+from pkern.kernel.typed import TYPE_CHECKING, Any, Callable
 from pkern.kernel.vfs.sysfs.fs import Attribute, Tree, number
 
 if TYPE_CHECKING:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING
 
 from pkern.kernel import late
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.typed import TYPE_CHECKING
 from pkern.kernel.vfs.sysfs.fs import Attribute, Tree, fixed, number
 
 if TYPE_CHECKING:
