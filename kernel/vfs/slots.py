@@ -11,12 +11,10 @@ Source: struct pipe_buffer, fs/pipe.c and fs/splice.c of Linux 6.18.
 
 from __future__ import annotations
 
-from enum import Enum
-
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.lean import deque
 from pkern.kernel.typed import Any, Iterable
-from pkern.kernel.values import NamedTuple
+from pkern.kernel.values import Enum, NamedTuple
 
 PAGE_SIZE = 4096
 

@@ -8,10 +8,10 @@ Source: seccomp_unotify(2), Linux 6.18 kernel/seccomp.c.
 from __future__ import annotations
 
 import errno
-from enum import Enum
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.typed import TYPE_CHECKING
+from pkern.kernel.values import Enum
 from pkern.kernel.vfs.file import O_RDWR, File
 from pkern.kernel.vfs.inode import NEITHER, POLLIN, POLLOUT, AnonInode
 from pkern.kernel.vfs.readiness import POLLHUP, wake

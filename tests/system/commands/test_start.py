@@ -114,6 +114,26 @@ def test_a_program_in_machine_code_imports_what_it_needs(
     assert len(others(modules)) <= MOST_OTHERS
 
 
+FORKS = """
+#include <sys/wait.h>
+#include <unistd.h>
+int main(void)
+{
+	int pipes[2];
+	char byte = 0;
+	if (pipe(pipes) || !fork())
+		return write(pipes[1], "x", 1) != 1;
+	return read(pipes[0], &byte, 1) != 1 || wait(0) < 0 || byte != 'x';
+}
+"""
+
+
+def test_nor_do_a_fork_a_pipe_and_a_wait_bring_rare_modules(
+    compile_c: Callable[..., Path],
+) -> None:
+    assert not imported("run", str(compile_c(FORKS))) & (COSTLY | RARER)
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["run", "--help"]])
 def test_help_imports_no_machine(arguments: Sequence[str]) -> None:
     modules = imported(*arguments)
