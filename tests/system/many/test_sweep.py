@@ -80,7 +80,7 @@ def test_calls(program):
         "hangs 1",
         "goes on with other output 0",
     }
-    assert found["leaves something behind 4"]["left"][0] == "/tmp/part"
+    assert "/tmp/part" in found["leaves something behind 4"]["left"]
     assert "every task waits" in str(found["hangs 1"]["reason"])
     replays = found["hangs 1"]["replays"]
     assert {replay.partition(":")[0] for replay in replays} == {
