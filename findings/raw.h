@@ -1,6 +1,6 @@
 /*
  * Programs without a C library, for emulators that would stumble over one's start: system calls,
- * and lines of text and a number. Included by the C programs of the qiling scripts.
+ * and lines of text and a number. Included by the C programs of the qiling and angr scripts.
  */
 static long call(long number, long a, long b, long c, long d, long e, long f)
 {
