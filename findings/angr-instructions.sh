@@ -6,6 +6,7 @@
 # Seen: 0 / 0 is infinite, the default NaN positive; what does not fit becomes 0; MUL's flags are the highest bit of the
 #   lower half; RCL by 0 computes OF anew. (Of these angr's issues know MUL, mended for its version 10.)
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
+# With the newest bitstring and pycparser that it allows it cannot be imported.
 venv angr==9.2.213 bitstring==4.3.1 pycparser==3.0 unicorn==2.1.4
 gcc -o native "$HERE/native.c"
 cat >t.py <<'P'

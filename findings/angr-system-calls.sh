@@ -7,6 +7,7 @@
 #   have 128 TiB; munmap does nothing, a MAP_FIXED mapping never replaces one, the break never goes down; dup after a
 #   close answers a number in use, whose file is lost; errors are -1 (EPERM), or positive.
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
+# With the newest bitstring and pycparser that it allows it cannot be imported.
 venv angr==9.2.213 bitstring==4.3.1 pycparser==3.0
 cat >program.c <<'C'
 #include "raw.h"
