@@ -45,13 +45,14 @@ enum {
 	PROC_FD /* the parent's only */
 };
 
+/* Above all that a static program's break may be: the host draws it below 1 GiB. */
 /* Places in memory: pages for each kind of access, and structures in the first of them. */
-#define RW 0x10000000l
+#define RW 0x50000000l
 #define EDGE (RW + 32 * 4096)
-#define RO 0x10040000l
-#define NONE 0x10050000l
-#define SHARED 0x10060000l
-#define ZERO 0x10070000l
+#define RO 0x50040000l
+#define NONE 0x50050000l
+#define SHARED 0x50060000l
+#define ZERO 0x50070000l
 #define FILE_AT (RW + 0x4000)
 #define DIR_AT (RW + 0x4020)
 #define MISSING_AT (RW + 0x4040)

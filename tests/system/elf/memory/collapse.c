@@ -15,7 +15,7 @@
 #endif
 #define PAGE 4096ul
 #define LARGE (2ul << 20)
-#define BASE ((char *)0x20000000)
+#define BASE ((char *)0x60000000)
 
 static void map(unsigned long from, unsigned long nbytes, int prot, int flags, int fd)
 {

@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #define PAGE 4096ul
-#define BASE ((char *)0x10000000)
+#define BASE ((char *)0x50000000)
 
 static char buffer[4 * PAGE];
 

@@ -12,7 +12,7 @@
 #include <ucontext.h>
 
 #define PAGE 4096
-#define BASE ((unsigned char *)0x10000000)
+#define BASE ((unsigned char *)0x50000000)
 
 static sigjmp_buf escape;
 static int signo, code;

@@ -23,7 +23,7 @@
 
 #define P 4096ul
 #define RW (PROT_READ | PROT_WRITE)
-#define BASE ((char *)0x10000000)
+#define BASE ((char *)0x50000000)
 
 struct range {
 	const char *name;
@@ -253,7 +253,7 @@ static void tell_files(const unsigned long *words)
 	printf("  page size %ld\n", words[1]);
 	for (unsigned long i = 0; i < words[0]; i++, name += strlen(name) + 1) {
 		const unsigned long *range = words + 2 + 3 * i;
-		if (range[0] >= (unsigned long)BASE && range[0] < 0x20000000)
+		if (range[0] >= (unsigned long)BASE && range[0] < 0x60000000)
 			printf("  %lx-%lx +%lx %s\n", range[0], range[1], range[2],
 			       strrchr(name, '/') ? strrchr(name, '/') : name);
 	}

@@ -148,7 +148,7 @@ static void refused_maps(void)
 	REFUSE("a vector nowhere", m.auxv_size = 16);
 	REFUSE("a vector that is too long", (m.auxv = (uint64_t *)place, m.auxv_size = 8000));
 	REFUSE("a file without the right", m.exe_fd = 0);
-	REFUSE("what is not mapped", m.env_start = m.env_end = 0x28000000);
+	REFUSE("what is not mapped", m.env_start = m.env_end = 0x58000000);
 }
 
 static void places(void)
@@ -205,7 +205,7 @@ int main(void)
 {
 	if (!getuid() && (setgid(1000) || setuid(1000)))
 		return 1;
-	place = mmap((void *)0x20000000, PAGE, PROT_READ | PROT_WRITE,
+	place = mmap((void *)0x50000000, PAGE, PROT_READ | PROT_WRITE,
 		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 	strcpy(place, "hello");
 	options();
