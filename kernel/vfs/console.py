@@ -82,6 +82,22 @@ class Stream(Inode):
         """Give the host back what it had before."""
 
 
+class FileInput(Stream):
+    """What a plain file or a null device of the host held, which epoll refuses to wait for."""
+
+    can_epoll = False
+
+
+def host_can_epoll(fd: int) -> bool:
+    """Tell whether the host's epoll takes a descriptor: not of a plain file or /dev/null, say."""
+    with load("select").epoll() as epoll:
+        try:
+            epoll.register(fd)
+        except OSError:
+            return False
+    return True
+
+
 class HostInput(Stream):
     """The host's standard input, which is no terminal: read when a program asks, in its turn."""
 
@@ -91,13 +107,8 @@ class HostInput(Stream):
 
     @property
     def can_epoll(self) -> bool:  # type: ignore[override]
-        """As what the host has there: not if it is a plain file or /dev/null, for example."""
-        with load("select").epoll() as epoll:
-            try:
-                epoll.register(self.fd)
-            except OSError:
-                return False
-        return True
+        """As what the host has there."""
+        return host_can_epoll(self.fd)
 
     def read(self, pos: int, nbytes: int) -> bytes:
         scheduler = self.kernel.scheduler

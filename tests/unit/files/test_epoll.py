@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import os
 import random
 import signal
 import struct
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import pytest
 
 from pkern import Kernel, Sys
 from pkern.kernel.vfs.console import HostInput
+from pkern.userland.cli.program import elf_command
 
 Worlds = tuple[Any, Any]  # the host and this kernel: see conftest.py
 READ, WRITE, CREATE, CREATE1, CTL, WAIT, PWAIT, PWAIT2 = 0, 1, 213, 291, 233, 232, 281, 441
@@ -196,3 +199,30 @@ def test_the_host_s_input_stands_in_a_set_if_it_may_there(tmp_path: Path) -> Non
         assert watched == [pipe]
     for fd in (plain, null, pipe, other):
         os.close(fd)
+
+
+@pytest.mark.parametrize(("made", "can_wait"), [("plain", False), ("pipe", True)])
+def test_input_that_was_read_before_the_run_polls_as_what_it_was_read_from(
+    made: str, can_wait: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """--twice reads it first: User Mode Linux takes an end of what it may wait for as a hang-up."""
+    if made == "pipe":
+        fd, other = os.pipe()
+        os.write(other, b"typed")
+        os.close(other)
+    else:
+        (tmp_path / made).write_bytes(b"typed")
+        fd = os.open(tmp_path / made, os.O_RDONLY)
+    with Kernel(ram="2M") as kernel, open(fd) as stdin:
+        monkeypatch.setattr(elf_command, "STDIN", fd)
+        monkeypatch.setattr(sys, "stdin", stdin)
+        sources = [elf_command._read_before(argparse.Namespace(stdin=None))]
+        if made == "plain":
+            sources.append(elf_command._read_before(argparse.Namespace(stdin=str(tmp_path / made))))
+        for source in sources:
+            inode = source(kernel)
+            assert (inode.can_epoll, inode.read(0, 9), inode.read(5, 9)) == (
+                can_wait,
+                b"typed",
+                b"",
+            )

@@ -20,7 +20,15 @@ from pkern.kernel.tasks.program import elf
 from pkern.kernel.tasks.signal.signals import SIGINT, SIGKILL
 from pkern.kernel.tasks.task import Task
 from pkern.kernel.typed import TYPE_CHECKING, Callable, Protocol
-from pkern.kernel.vfs.console import HostInput, Sink, Stream, host_sink, write_all
+from pkern.kernel.vfs.console import (
+    FileInput,
+    HostInput,
+    Sink,
+    Stream,
+    host_can_epoll,
+    host_sink,
+    write_all,
+)
 from pkern.userland.cli import ends
 from pkern.userland.cli.boot import boot
 from pkern.userland.cli.ends import FAILED, NOT_EXECUTABLE, NOT_FOUND, TIME_IS_UP, Ending
@@ -110,7 +118,7 @@ def host_descriptors(kernel: Kernel, data: bytes | None, owed: bytes | None = No
         err = terminal if os.isatty(STDERR) else Stream(kernel, b"", sink(STDERR))
         return Stdio(terminal, out, err)
     return Stdio(
-        HostInput(kernel, STDIN) if data is None else Stream(kernel, data),
+        HostInput(kernel, STDIN) if data is None else FileInput(kernel, data),
         Stream(kernel, b"", sink(STDOUT)),
         Stream(kernel, b"", sink(STDERR)),
     )
@@ -351,13 +359,13 @@ class Record:
         return [f"status {self.status}", *written, *self.trace, *self.log]
 
 
-def _recorded(options: argparse.Namespace, stdin: bytes) -> Record:
+def _recorded(options: argparse.Namespace, stdin: Callable[[Kernel], Stream]) -> Record:
     from pkern.syscalls.strace.tracer import Tracer
 
     record = Record()
     with boot(options) as kernel:
         stdio = Stdio(
-            Stream(kernel, stdin),
+            stdin(kernel),
             Stream(kernel, b"", lambda data: record.output.append((STDOUT, data))),
             Stream(kernel, b"", lambda data: record.output.append((STDERR, data))),
         )
@@ -368,6 +376,18 @@ def _recorded(options: argparse.Namespace, stdin: bytes) -> Record:
         record.status = run_job(kernel, path, asked, stdio, tracer, options.json, injector=injector)
         record.log = kernel.log.lines()
     return record
+
+
+def _read_before(options: argparse.Namespace) -> Callable[[Kernel], Stream]:
+    """Read standard input to its end; return what makes an input of it, which polls like it."""
+    if options.stdin is not None:
+        data, kind = contents(options.stdin), FileInput
+    elif os.isatty(STDIN):
+        data, kind = b"", Stream
+    else:
+        kind = Stream if host_can_epoll(STDIN) else FileInput
+        data = sys.stdin.buffer.read()
+    return lambda kernel: kind(kernel, data)
 
 
 def _run_twice(options: argparse.Namespace) -> int:
@@ -382,10 +402,7 @@ def _run_twice(options: argparse.Namespace) -> int:
     for option, asked in options_of_one:
         if asked:
             raise UsageError(f"{option} and --twice: two runs are compared call by call")
-    if options.stdin is not None:
-        stdin = contents(options.stdin)
-    else:
-        stdin = b"" if os.isatty(STDIN) else sys.stdin.buffer.read()
+    stdin = _read_before(options)
     first, second = (_recorded(options, stdin) for _ in range(2))
     for fd, data in first.output:
         write_all(fd, data)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.branch import NotBranchable
 from pkern.kernel.numbers import is_decimal
-from pkern.kernel.vfs.console import Stream, host_sink
+from pkern.kernel.vfs.console import FileInput, Stream, host_sink
 from pkern.userland.cli.options import UsageError
 from pkern.userland.debugger.control import Debugger
 from pkern.userland.debugger.history import History, Shown
@@ -45,7 +45,7 @@ class Door:
         out = STDERR if self._text == PIPE else STDOUT
         sinks = [Stream(kernel, b"", self._shown.once(host_sink(fd))) for fd in (out, STDERR)]
         if data is not None or self._text == PIPE:
-            return Stdio(Stream(kernel, data or b""), sinks[0], sinks[1])
+            return Stdio(FileInput(kernel, data or b""), sinks[0], sinks[1])
         return Stdio(DebuggedInput(kernel, STDIN), sinks[0], sinks[1])
 
     def begin(self, kernel: Kernel, task: Task, stdio: Stdio) -> None:
