@@ -21,6 +21,7 @@ from pkern.userland.conform.calls import (
     Call,
     Calls,
     Kind,
+    Layout,
     Outcome,
     Slot,
     result_text,
@@ -549,21 +550,30 @@ def test_a_row_may_be_for_hosts_before_a_stable_release_only() -> None:
 
 
 GUARDED = (Call(Kind.MADVISE, (PLACE, PAGE, 102)),)
+SEALED = (Call(Kind.MSEAL, (PLACE, 2 * PAGE, 0)),)
+WHOLE = (Area(PLACE, PLACE + 2 * PAGE, "rw-p", PAGE, "/f0"),)
+HALF = Area(PLACE, PLACE + PAGE, "rw-p", PAGE, "/f0")
+ALIKE, UNLIKE = (
+    (HALF, Area(PLACE + PAGE, PLACE + 2 * PAGE, perms, 2 * PAGE, "/f0"))
+    for perms in ("rw-p", "r--p")
+)
 
 
-@pytest.mark.parametrize(("perms", "release", "there"), [
-    ("rw-p", (6, 18, 15), True), ("r--p", (6, 18, 15), False), ("rw-p", (6, 18, 44), False),
+@pytest.mark.parametrize(("calls", "theirs", "ours", "release", "there"), [
+    (GUARDED, WHOLE, ALIKE, (6, 18, 15), True),
+    (GUARDED, WHOLE, UNLIKE, (6, 18, 15), False),
+    (GUARDED, WHOLE, ALIKE, (6, 18, 44), False),
+    (GUARDED, ALIKE, WHOLE, (6, 18, 15), False),
+    (SEALED, ALIKE, WHOLE, (6, 18, 15), True),
+    (SEALED, UNLIKE, WHOLE, (6, 18, 15), False),
+    (SEALED, ALIKE, WHOLE, (6, 18, 44), False),
+    (SEALED, WHOLE, ALIKE, (6, 18, 15), False),
 ])  # fmt: skip
-def test_a_guard_joins_what_is_alike_on_older_hosts_only(
-    perms: str, release: tuple[int, ...], there: bool
+def test_what_is_alike_may_be_joined_otherwise_on_older_hosts_only(
+    calls: Calls, theirs: Layout, ours: Layout, release: tuple[int, ...], there: bool
 ) -> None:
-    whole = (Area(PLACE, PLACE + 2 * PAGE, "rw-p", PAGE, "f0"),)
-    halves = (
-        Area(PLACE, PLACE + PAGE, "rw-p", PAGE, "f0"),
-        Area(PLACE + PAGE, PLACE + 2 * PAGE, perms, 2 * PAGE, "f0"),
-    )
-    host, ours = (Outcome(0, 0, 0, 0, b"", layout) for layout in (whole, halves))
-    divergence = compare(GUARDED, 0, host, ours)
+    host, model = (Outcome(0, 0, 0, 0, b"", layout) for layout in (theirs, ours))
+    divergence = compare(calls, 0, host, model)
     assert divergence is not None and divergence.aspect is Aspect.LAYOUT
     assert (allowed(divergence, host=release) is not None) is there
 

@@ -299,17 +299,28 @@ def _shows_guards(divergence: Divergence) -> bool:
 
 def _joins_by_guards(divergence: Divergence) -> bool:
     """After MADV_GUARD_INSTALL Linux has joined areas of a file that are apart here."""
-    theirs, ours = divergence.host.layout, divergence.model.layout
-    return _has_guards(divergence) and len(theirs) < len(ours) and _joined(theirs) == _joined(ours)
+    joins = len(divergence.host.layout) < len(divergence.model.layout)
+    return joins and _has_guards(divergence) and _has_the_same_pages(divergence)
+
+
+def _seals_apart(divergence: Divergence) -> bool:
+    """mseal leaves areas apart on Linux that are joined here."""
+    joins = len(divergence.model.layout) < len(divergence.host.layout)
+    return joins and divergence.call.kind is Kind.MSEAL and _has_the_same_pages(divergence)
+
+
+def _has_the_same_pages(divergence: Divergence) -> bool:
+    """The layouts are the same but for where neighbours that are alike are apart."""
+    return _joined(divergence.host.layout) == _joined(divergence.model.layout)
 
 
 def _joined(layout: Layout) -> list[Area]:
-    """Return a layout whose neighbours of one file and the same rights are one area."""
+    """Return a layout whose neighbours that are alike are one area."""
     areas: list[Area] = []
     for area in layout:
         last = areas[-1] if areas else area
-        behind = replace(area, start=last.end, offset=last.offset + last.end - last.start)
-        if area.file and area == behind and area.perms == last.perms and area.file == last.file:
+        size = last.end - last.start if last.file.startswith("/") else 0  # others have no offset
+        if area == replace(last, start=last.end, end=area.end, offset=last.offset + size):
             areas[-1] = replace(last, end=area.end)
         else:
             areas.append(area)
@@ -435,6 +446,14 @@ DIFFERENCES: tuple[Difference, ...] = (
         Then.STOP,
         "guards give an area of a file a family (anon_vma) in 6.18.15, by which it joins more "
         "neighbours; in 6.18.44 they do not",
+        before=(6, 18, 44),
+    ),
+    Difference(
+        Aspect.LAYOUT,
+        _seals_apart,
+        Then.STOP,
+        "mseal of several areas in 6.18.15: one that has joined the next is no neighbour of the "
+        "third; in 6.18.44 it is",
         before=(6, 18, 44),
     ),
     Difference(
