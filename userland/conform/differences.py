@@ -1,7 +1,7 @@
 """The one table of differences between this kernel and Linux that are allowed.
 
-Owns the comparison of two outcomes.  Everything that compare() reports and no row of
-DIFFERENCES allows is a divergence, and a failure.  Called by run.py.
+Owns the comparison of two outcomes.  Everything that compare() reports and no rows of
+DIFFERENCES allow is a divergence, and a failure.  Called by run.py.
 NEWER names what this kernel does as Linux 6.18 and older hosts do not: it is asked by the tests.
 Names of anonymous memory (prctl PR_SET_VMA) are there whatever the host's kernel says, which may be
 built without them (CONFIG_ANON_VMA_NAME; EINVAL then): no sequence asks for one.
@@ -15,7 +15,7 @@ import functools
 import os
 import re
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -100,6 +100,16 @@ class Divergence:
         lines = set(self.host.state) ^ set(self.model.state)
         return frozenset(_field(line) for line in lines)
 
+    @property
+    def parts(self) -> tuple[Divergence, ...]:
+        """What rows allow one by one: of a state each field that differs, else this."""
+        if self.aspect is not Aspect.STATE:
+            return (self,)
+        return tuple(
+            replace(self, host=_of_field(self.host, field), model=_of_field(self.model, field))
+            for field in sorted(self.fields)
+        )
+
     def __str__(self) -> str:
         process = self.at - len(self.calls)
         if self.aspect is Aspect.STATE:
@@ -128,6 +138,10 @@ def _field(line: str) -> str:
     return " ".join([file, *rest] if file == "smaps" else [file, first][: 1 + (file == "status")])
 
 
+def _of_field(outcome: Outcome, field: str) -> Outcome:
+    return replace(outcome, state=tuple(line for line in outcome.state if _field(line) == field))
+
+
 def _only_lines(host: Sequence[object], model: Sequence[object]) -> list[str]:
     only_host = [f"  only on Linux: {line}" for line in host if line not in model]
     only_model = [f"  only on pkern: {line}" for line in model if line not in host]
@@ -136,7 +150,7 @@ def _only_lines(host: Sequence[object], model: Sequence[object]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A row of the table: an aspect, the divergences it covers, what then, and why.
+    """A row of the table: an aspect, the divergences it covers (of a state: fields), then, and why.
 
     before: it is allowed only beside a host that is older than this release.
     """
@@ -284,17 +298,13 @@ def _says_of_failed_memory(divergence: Divergence) -> bool:
     return same_place and (host.code, ours.code) == (4, 2) and poisoned
 
 
-REFERRED = {"smaps Referenced"}  # what lists of pages by generation decide
-
-
 def _has_guards(divergence: Divergence) -> bool:
     return any(c.kind is Kind.MADVISE and c.args[2] == 102 for c in divergence.calls)
 
 
 def _shows_guards(divergence: Divergence) -> bool:
-    """VmFlags differs after MADV_GUARD_INSTALL, and nothing else but what _refers() allows."""
-    fields = divergence.fields - (REFERRED if lists_by_generation() else set())
-    return _has_guards(divergence) and fields == {"smaps VmFlags"}
+    """VmFlags differs after MADV_GUARD_INSTALL."""
+    return _has_guards(divergence) and divergence.fields == {"smaps VmFlags"}
 
 
 def _joins_by_guards(divergence: Divergence) -> bool:
@@ -328,8 +338,8 @@ def _joined(layout: Layout) -> list[Area]:
 
 
 def _refers(divergence: Divergence) -> bool:
-    """Only Referenced differs, on a host whose pages are on lists by generation."""
-    return lists_by_generation() and divergence.fields == REFERRED
+    """Referenced differs, on a host whose pages are on lists by generation."""
+    return lists_by_generation() and divergence.fields == {"smaps Referenced"}
 
 
 def _seals_execution(divergence: Divergence) -> bool:
@@ -500,18 +510,20 @@ def allowed(
     divergence: Divergence,
     table: Sequence[Difference] = DIFFERENCES,
     host: Release | None = None,
-) -> Difference | None:
-    """Find the row that allows a divergence; None if there is none.
+) -> tuple[Difference, ...]:
+    """Find the rows that allow a divergence: one for each of its parts; none if one has none.
 
     host: the release that it was compared with; this host's if None.
     """
     release = host or host_release()
-    for row in table:
-        if row.before is not None and release >= row.before:
-            continue
-        if row.aspect is divergence.aspect and row.allows(divergence):
-            return row
-    return None
+    rows = [row for row in table if row.before is None or release < row.before]
+    found = [_row_of(part, rows) for part in divergence.parts]
+    return tuple(dict.fromkeys(row for row in found if row)) if all(found) else ()
+
+
+def _row_of(part: Divergence, rows: Iterable[Difference]) -> Difference | None:
+    of_aspect = (row for row in rows if row.aspect is part.aspect)
+    return next((row for row in of_aspect if row.allows(part)), None)
 
 
 # ---- hosts that are older than what this kernel follows ----

@@ -105,11 +105,12 @@ def verdict_of(calls: Calls, host: bytes, model: bytes) -> Verdict:
     pairs = zip_longest(outcomes, answers.decode(model, calls), fillvalue=_DIED)
     for at, (theirs, ours) in enumerate(pairs):
         divergence = compare(calls, at, theirs, ours, outcomes[:at])
-        row = allowed(divergence) if divergence is not None else None
-        if divergence is not None and row is None:
+        if divergence is None:
+            continue
+        found = allowed(divergence)
+        if not found:
             return Verdict(tuple(rows), divergence)
-        if row is not None:
-            rows.append(row)
-            if row.then is Then.STOP:
-                break
+        rows += found
+        if any(row.then is Then.STOP for row in found):
+            break
     return Verdict(tuple(rows), None)
