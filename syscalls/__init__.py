@@ -22,9 +22,9 @@ ROOMS = {
     "files.statmount": "statmount listmount",
     "files.mounts": "statfs fstatfs mount umount2 pivot_root",
     "files.paths": """
-        getdents getcwd chdir fchdir rename mkdir rmdir link unlink symlink readlink umask mknod
-        chroot getdents64 mkdirat mknodat unlinkat renameat linkat symlinkat readlinkat
-        renameat2""",
+        getdents getcwd chdir fchdir rename mkdir rmdir link unlink symlink umask mknod chroot
+        getdents64 mkdirat mknodat unlinkat renameat linkat symlinkat renameat2""",
+    "files.links": "readlink readlinkat",
     "files.pidfd": "pidfd_open pidfd_getfd",
     "files.pipes": "pipe pipe2 memfd_create memfd_secret",
     "files.poll": "poll select pselect6 ppoll",
@@ -49,9 +49,11 @@ ROOMS = {
     "ipc.mqueue": "mq_open mq_unlink mq_timedsend mq_timedreceive mq_notify mq_getsetattr",
     "ipc.msg": "msgget msgsnd msgrcv msgctl",
     "ipc.sem": "semget semop semctl semtimedop",
+    "memory.heap": "brk",
     "memory.mman": """
-        mmap mprotect munmap brk mremap msync mincore madvise mlock munlock mlockall munlockall
-        remap_file_pages mlock2 pkey_mprotect pkey_alloc pkey_free mseal""",
+        mmap munmap mremap msync mincore madvise mlock munlock mlockall munlockall remap_file_pages
+        mlock2""",
+    "memory.protection": "mprotect pkey_mprotect pkey_alloc pkey_free mseal",
     "memory.policy": """
         mbind set_mempolicy get_mempolicy migrate_pages move_pages set_mempolicy_home_node""",
     "memory.process_vm": "process_vm_readv process_vm_writev process_madvise",
@@ -68,8 +70,8 @@ ROOMS = {
         getuid getgid setuid setgid geteuid getegid setreuid setregid getgroups setgroups setresuid
         getresuid setresgid getresgid setfsuid setfsgid capget capset""",
     "tasks.jobs": """
-        sched_yield pause restart_syscall setpgid getpgrp setsid getpgid getsid arch_prctl
-        set_tid_address set_robust_list get_robust_list rseq""",
+        sched_yield pause restart_syscall setpgid getpgrp setsid getpgid getsid""",
+    "tasks.threads": "arch_prctl set_tid_address set_robust_list get_robust_list rseq",
     "tasks.clone": "clone fork vfork clone3",
     "tasks.namespaces": "unshare setns",
     "tasks.execve": "execve execveat",
@@ -79,8 +81,8 @@ ROOMS = {
     "tasks.prctl": "prctl",
     "tasks.posix_timers": """
         timer_create timer_settime timer_gettime timer_getoverrun timer_delete""",
-    "tasks.process": """
-        getpid getrlimit getppid personality setrlimit gettid prlimit64 kcmp membarrier""",
+    "tasks.limits": "getrlimit setrlimit prlimit64",
+    "tasks.process": "getpid getppid personality gettid kcmp membarrier",
     "tasks.ptrace": "ptrace",
     "tasks.sched": """
         getpriority setpriority sched_setparam sched_getparam sched_setscheduler sched_getscheduler

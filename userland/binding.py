@@ -29,6 +29,7 @@ from pkern.syscalls import constants, entropy, info
 from pkern.syscalls.abi import MASK, signed32
 from pkern.syscalls.files import (
     fscontext,
+    links,
     mount_tree,
     mounts,
     paths,
@@ -41,7 +42,7 @@ from pkern.syscalls.files import (
 from pkern.syscalls.memory import mman, process_vm, shm
 from pkern.syscalls.net import messages, sockets
 from pkern.syscalls.table import Kind
-from pkern.syscalls.tasks import execve, ids, process, ptrace, sched, signals, time, timers, waiting
+from pkern.syscalls.tasks import execve, ids, limits, ptrace, sched, signals, time, timers, waiting
 
 Handler = Callable[..., Any]
 
@@ -59,9 +60,9 @@ FORMS: dict[str, Handler] = {
     "execveat": execve.execveat,
     "wait4": waiting.wait4,
     "ptrace": ptrace.ptrace,
-    "getrlimit": process.getrlimit,
-    "setrlimit": process.setrlimit,
-    "prlimit64": process.prlimit64,
+    "getrlimit": limits.getrlimit,
+    "setrlimit": limits.setrlimit,
+    "prlimit64": limits.prlimit64,
     "rt_sigaction": signals.rt_sigaction,
     "rt_sigprocmask": signals.rt_sigprocmask,
     "clock_gettime": time.clock_gettime,
@@ -74,6 +75,7 @@ FORMS: dict[str, Handler] = {
 _WITH_FORMS = (
     read_write,
     paths,
+    links,
     stat,
     pipes,
     xattr,

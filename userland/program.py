@@ -33,7 +33,7 @@ from pkern.kernel.tasks.task import Task
 from pkern.kernel.wait import Replaced, outside
 from pkern.syscalls import abi
 from pkern.syscalls.abi import MASK
-from pkern.syscalls.memory import mman
+from pkern.syscalls.memory import protection
 from pkern.syscalls.memory.userfaultfd import set_monitor
 from pkern.syscalls.numbers import NUMBERS
 from pkern.userland.binding import CONSTANTS as CONSTANTS
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from pkern.userland.watched import WatchedCalls
 
 MAX_FRUITLESS = 1000
-PKEY_RIGHTS = mman.PKEY_DISABLE_ACCESS | mman.PKEY_DISABLE_WRITE
+PKEY_RIGHTS = protection.PKEY_DISABLE_ACCESS | protection.PKEY_DISABLE_WRITE
 NR_PKEYS = 16
 PAGE_SIZE = 4096
 LOAD_BYTES = 1 << 20  # what load asks for at once

@@ -9,7 +9,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.typed import TYPE_CHECKING, Any, Callable, Iterator
 from pkern.kernel.vfs import names
 from pkern.kernel.vfs.file import File
-from pkern.kernel.vfs.inode import MAY_EXEC, Inode, LinkInode
+from pkern.kernel.vfs.inode import MAY_EXEC, Inode
 from pkern.kernel.vfs.mounts import Path
 from pkern.kernel.vfs.names import RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT
 from pkern.kernel.vfs.walk import Last, need_read, path_of, up
@@ -19,7 +19,6 @@ from pkern.syscalls.files.at import (
     AT_REMOVEDIR,
     AT_SYMLINK_FOLLOW,
     AT_SYMLINK_NOFOLLOW,
-    inode_at,
     path_at,
     place_at,
     refuse_flags,
@@ -170,41 +169,6 @@ def renameat2(
     target = place_at(task, new_dirfd, new, Last.ENTRY)
     names.rename(task, source, target, flags)
     return 0
-
-
-# ---- links ----
-
-
-def readlinkat(task: Task, dirfd: int, path: str) -> str:
-    """Return a symbolic link's target. Errors: EINVAL (no link), ENOENT. Source: readlink(2)."""
-    inode = inode_at(task, dirfd, path, 0x100 | AT_EMPTY_PATH)
-    if not isinstance(inode, LinkInode):
-        raise SyscallError(errno.EINVAL if path else errno.ENOENT)
-    inode.accessed()
-    return inode.readlink(task)
-
-
-def readlink(task: Task, path: str) -> str:
-    """Return a symbolic link's target. Errors: EINVAL (no link), ENOENT. Source: readlink(2)."""
-    if not path:
-        raise SyscallError(errno.ENOENT)
-    return readlinkat(task, AT_FDCWD, path)
-
-
-@syscall(89, "readlink", PATH, INT, SINT)
-def readlink_raw(task: Task, path: str, addr: int, count: int) -> int:
-    """Store a link's target, without a NUL. Errors: as readlink, EFAULT. Source: readlink(2)."""
-    return readlinkat_raw(task, AT_FDCWD, path, addr, count)
-
-
-@syscall(267, "readlinkat", SINT, PATH, INT, SINT)
-def readlinkat_raw(task: Task, dirfd: int, path: str, addr: int, count: int) -> int:
-    """As readlink, below dirfd. Errors: as readlink. Source: readlinkat(2)."""
-    if count <= 0:
-        raise SyscallError(errno.EINVAL)
-    target = readlinkat(task, dirfd, path).encode("utf-8", "surrogateescape")[:count]
-    task.mm.copy_out(addr, target)
-    return len(target)
 
 
 # ---- directories ----
@@ -391,8 +355,6 @@ def umask(task: Task, mask: int) -> int:
 
 
 PYTHON_FORMS: dict[str, Callable[..., Any]] = {
-    "readlink": readlink,
-    "readlinkat": readlinkat,
     "getcwd": getcwd,
     "getdents": getdents,
     "getdents64": getdents64,

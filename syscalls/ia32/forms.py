@@ -20,7 +20,7 @@ from pkern.syscalls.files.read_write import lseek
 from pkern.syscalls.info import sysinfo
 from pkern.syscalls.memory.mman import mmap
 from pkern.syscalls.table import INT, PATH, SINT, STRUCT, Handler, Kind, Syscall
-from pkern.syscalls.tasks import ids, process, time, timers, waiting
+from pkern.syscalls.tasks import ids, limits, time, timers, waiting
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
@@ -101,7 +101,7 @@ def _times(task: Task, addr: int) -> int:
 
 
 def _limits(task: Task, resource: int, most: int) -> bytes:
-    return struct.pack("<II", *(min(value, most) for value in process.getrlimit(task, resource)))
+    return struct.pack("<II", *(min(value, most) for value in limits.getrlimit(task, resource)))
 
 
 @form("ugetrlimit", SINT, STRUCT)
@@ -119,7 +119,7 @@ def _setrlimit(task: Task, resource: int, addr: int) -> int:
     soft, hard = (
         WORD if value == HALF else value for value in struct.unpack("<II", task.mm.copy_in(addr, 8))
     )
-    return process.setrlimit(task, resource, (soft, hard))
+    return limits.setrlimit(task, resource, (soft, hard))
 
 
 def usage_bytes(used: waiting.Rusage) -> bytes:

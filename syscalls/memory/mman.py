@@ -10,7 +10,6 @@ import errno
 from pkern.kernel import late
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.mm.mm import NO_PKEY
 from pkern.kernel.typed import TYPE_CHECKING, Any, Iterator
 from pkern.kernel.vfs.inode import APPEND, IMMUTABLE, MAY_WRITE
 from pkern.syscalls.abi import INT_BITS, signed32
@@ -30,7 +29,6 @@ MAP_ANONYMOUS, MAP_NONLINEAR = lib.MAP_ANONYMOUS, lib.MAP_NONLINEAR
 POPULATE, NONBLOCK, LOCKED = lib.MAP_POPULATE, lib.MAP_NONBLOCK, lib.MAP_LOCKED
 HUGE = lib.MAP_HUGETLB
 MS_SYNC = 4
-PKEY_DISABLE_ACCESS, PKEY_DISABLE_WRITE = 1, 2
 PATIENCE = 64  # tries beyond one a page
 NULL = ffi.NULL
 GATE_CLOSED = "vm.nonlinear is 0"
@@ -175,56 +173,6 @@ def remap_file_pages(
     return result
 
 
-@syscall(10, "mprotect", INT, INT, INT)
-def mprotect(task: Task, addr: int, length: int, prot: int) -> int:
-    """Set the protection of [addr, addr+length).
-
-    Errors: EINVAL, ENOMEM (a hole; what came before it is changed), EACCES. Source: mprotect(2).
-    """
-    return task.mm.call(lib.mm_mprotect, addr, length, prot, NO_PKEY)
-
-
-@syscall(462, "mseal", INT, INT, INT)
-def mseal(task: Task, addr: int, length: int, flags: int) -> int:
-    """Let no one unmap, move, replace or protect [addr, addr+length) anew, for ever.
-
-    Errors: EINVAL, ENOMEM (a hole; nothing is changed). What is then refused is EPERM.
-    Source: mseal(2); Documentation/userspace-api/mseal.rst of Linux 6.18.
-    """
-    return task.mm.call(lib.mm_mseal, addr, length, flags)
-
-
-@syscall(329, "pkey_mprotect", INT, INT, INT, SINT)
-def pkey_mprotect(task: Task, addr: int, length: int, prot: int, pkey: int) -> int:
-    """As mprotect, and give the range a protection key; -1 is mprotect itself.
-
-    Errors: EINVAL (a key that pkey_alloc did not give), and mprotect's. Source: pkey_mprotect(2).
-    """
-    return task.mm.call(lib.mm_mprotect, addr, length, prot, pkey)
-
-
-@syscall(330, "pkey_alloc", INT, INT)
-def pkey_alloc(task: Task, flags: int, access_rights: int) -> int:
-    """Return a protection key that no one has (1 to 15); the caller's PKRU gets access_rights.
-
-    access_rights: PKEY_DISABLE_ACCESS | PKEY_DISABLE_WRITE. Errors: EINVAL (flags, unknown rights),
-    ENOSPC (all are taken); where the processor has none (boot with cpu="pku"), EINVAL the first
-    time and ENOSPC later. Source: pkey_alloc(2).
-    """
-    if flags or access_rights & ~(PKEY_DISABLE_ACCESS | PKEY_DISABLE_WRITE):
-        raise SyscallError(errno.EINVAL)
-    return task.mm.call(lib.mm_pkey_alloc, access_rights)
-
-
-@syscall(331, "pkey_free", SINT)
-def pkey_free(task: Task, pkey: int) -> int:
-    """Give a protection key back; pages keep it, and PKRU what it says of it.
-
-    Errors: EINVAL (not given by pkey_alloc). Source: pkey_free(2).
-    """
-    return task.mm.call(lib.mm_pkey_free, pkey)
-
-
 @syscall(25, "mremap", INT, INT, INT, INT, INT)
 def mremap(
     task: Task, addr: int, old_length: int, new_length: int, flags: int, new_addr: int = 0
@@ -246,17 +194,6 @@ def mremap(
     if vma is not None and vma.flags & locked == lib.VM_LOCKED and new > old:
         _populate_quietly(task, result + old, new - old)
     return result
-
-
-@syscall(12, "brk", INT)
-def brk(task: Task, addr: int = 0) -> int:
-    """Move the end of the heap to addr and return where it is now (unchanged on failure).
-
-    Source: brk(2), the kernel's own convention.
-    """
-    if task.kernel.memory.watched and addr < task.mm.counters.brk:
-        return int(_watched().brk(task, addr))
-    return task.mm.call(lib.mm_brk, addr)
 
 
 @syscall(28, "madvise", INT, INT, SINT)

@@ -248,7 +248,7 @@ sys.exit(main())
         "pkern.kernel.machine",
         "pkern.kernel.vfs",
         "pkern.kernel.core._core",
-        "pkern.syscalls.tasks.jobs",  # when the program has begun
+        "pkern.syscalls.tasks.threads",  # when the program has begun
     ],
 )
 def test_an_interrupt_while_modules_are_imported_is_quiet(

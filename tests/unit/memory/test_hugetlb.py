@@ -11,7 +11,7 @@ from pkern.kernel.machine import Kernel
 from pkern.kernel.tasks.clone import fork
 from pkern.syscalls.files import fcntl, pipes, sizes, stat
 from pkern.syscalls.files import read_write as files
-from pkern.syscalls.memory import mman, shm
+from pkern.syscalls.memory import mman, protection, shm
 from pkern.userland.program import Sys
 
 HUGE = 2 << 20
@@ -274,7 +274,9 @@ def test_calls_on_parts_of_large_pages(kernel):
     at = mman.mmap(task, 0, 3 * HUGE, RW, ANON, -1, 0)
     task.mm.populate(at, 3 * HUGE)
     for start, length in ((at, 4096), (at + 4096, HUGE)):
-        refused(lambda s=start, n=length: mman.mprotect(task, s, n, lib.PROT_READ), errno.EINVAL)
+        refused(
+            lambda s=start, n=length: protection.mprotect(task, s, n, lib.PROT_READ), errno.EINVAL
+        )
         refused(lambda s=start, n=length: mman.munmap(task, s, n), errno.EINVAL)
         refused(lambda s=start, n=length: mman.madvise(task, s, n, 10), errno.EINVAL)  # DONTFORK
     refused(lambda: mman.madvise(task, at + 4096, HUGE, lib.MADV_DONTNEED), errno.EINVAL)

@@ -25,6 +25,8 @@ STORY = Path(__file__).parent / "python_story.md"
 # Where handlers stand -> the chapter's title, in the page's order.
 CHAPTERS = {
     "memory.mman": "Memory",
+    "memory.heap": "Memory: the heap",
+    "memory.protection": "Memory: protection",
     "memory.process_vm": "Memory of other processes",
     "memory.policy": "Memory policy: nodes",
     "memory.shm": "Shared memory of System V",
@@ -35,6 +37,7 @@ CHAPTERS = {
     "memory.userfaultfd": "Faults that a program serves",
     "files.read_write": "Files: open, read, write",
     "files.paths": "Files: names and directories",
+    "files.links": "Files: where links lead",
     "files.stat": "Files: what they are and who may",
     "files.statx": "Files: what their file systems tell",
     "files.sizes": "Files: sizes and caches",
@@ -63,8 +66,10 @@ CHAPTERS = {
     "tasks.execve": "Processes: another program",
     "tasks.death": "Processes: death",
     "tasks.waiting": "Processes: waiting",
-    "tasks.process": "Processes: limits and more",
+    "tasks.limits": "Processes: limits",
+    "tasks.process": "Processes: numbers and more",
     "tasks.jobs": "Processes: groups and sessions",
+    "tasks.threads": "Threads: what the kernel is told",
     "tasks.ids": "Who one is",
     "tasks.sched": "Scheduling",
     "tasks.prctl": "prctl",
