@@ -10,7 +10,8 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.sysctl import parse_number
 from pkern.kernel.typed import TYPE_CHECKING, Any, Callable, Hashable
 from pkern.kernel.vfs.inode import ANYWHERE, MAX_SIZE, MAY_READ, MAY_WRITE, POLLIN, UNWRITTEN, Inode
-from pkern.kernel.vfs.proc.inode import AddressFile, FixedMode, MachineFile, task_of
+from pkern.kernel.vfs.proc.inode import task_of
+from pkern.kernel.vfs.proc.text import AddressFile, FixedMode, MachineFile
 from pkern.kernel.wait import WouldBlock
 
 if TYPE_CHECKING:

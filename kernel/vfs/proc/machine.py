@@ -9,9 +9,9 @@ from pkern.kernel.core import lib
 from pkern.kernel.namespaces.base import IPC
 from pkern.kernel.typed import TYPE_CHECKING, Any
 from pkern.kernel.vfs.fs.devfs import DEVICES
-from pkern.kernel.vfs.proc.inode import device_text
 from pkern.kernel.vfs.proc.maps import KB_PER_PAGE, field
 from pkern.kernel.vfs.proc.task import TICK_NS
+from pkern.kernel.vfs.proc.text import device_text
 
 if TYPE_CHECKING:
     from pkern.kernel.namespaces.user import UserNamespace

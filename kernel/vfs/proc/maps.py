@@ -10,7 +10,7 @@ from pkern.kernel.lean import lru_cache
 from pkern.kernel.typed import TYPE_CHECKING, Any, Mapping, Sequence
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs import mapped
-from pkern.kernel.vfs.proc.inode import device_text
+from pkern.kernel.vfs.proc.text import device_text
 
 if TYPE_CHECKING:
     from pkern.kernel.mm.mm import Vma

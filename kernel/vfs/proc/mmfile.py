@@ -15,7 +15,8 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm.mm import NO_PKEY, Mm
 from pkern.kernel.typed import TYPE_CHECKING, Any, Callable
 from pkern.kernel.vfs.inode import Inode
-from pkern.kernel.vfs.proc.inode import ProcInode, task_of
+from pkern.kernel.vfs.proc.inode import task_of
+from pkern.kernel.vfs.proc.text import ProcInode
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.machine import Machine

@@ -11,7 +11,8 @@ from pkern.kernel.clock import SECOND
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.late import load
 from pkern.kernel.typed import TYPE_CHECKING, Callable
-from pkern.kernel.vfs.proc.inode import PolledText, ProcDir, Text
+from pkern.kernel.vfs.proc.inode import ProcDir
+from pkern.kernel.vfs.proc.text import PolledText, Text
 
 if TYPE_CHECKING:
     from pkern.kernel.net.inet import InetSocket

@@ -17,7 +17,7 @@ from pkern.kernel.tasks.attributes import DUMP_USER
 from pkern.kernel.typed import TYPE_CHECKING
 from pkern.kernel.vfs.inode import Inode
 from pkern.kernel.vfs.proc.hiding import INVISIBLE, NOACCESS, Hiding
-from pkern.kernel.vfs.proc.inode import LateProcDir, ProcDir, TextFile, task_of
+from pkern.kernel.vfs.proc.inode import LateProcDir, ProcDir, task_of
 from pkern.kernel.vfs.proc.links import LINKS, SelfLink, ThreadSelfLink
 
 if TYPE_CHECKING:
@@ -101,7 +101,10 @@ class TaskDir(LateProcDir):
         if name == "task":
             return ThreadsDir(self.kernel, self.of_task, self._pid_ns)
         if name == "children":
-            return TextFile(self.kernel, 0o444, self._children)
+            children: Inode = late.load("pkern.kernel.vfs.proc.text").TextFile(
+                self.kernel, 0o444, self._children
+            )
+            return children
         return LINKS[name](self.kernel, self.of_task)
 
 

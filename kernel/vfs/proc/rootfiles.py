@@ -12,8 +12,9 @@ from pkern.kernel.vfs.inode import DirInode, Inode, LinkInode
 from pkern.kernel.vfs.proc import cpuinfo as proc_cpu
 from pkern.kernel.vfs.proc import files as proc_files
 from pkern.kernel.vfs.proc import machine as proc_machine
-from pkern.kernel.vfs.proc.inode import LateProcDir, PolledText, ProcDir, ReadersText, Text
+from pkern.kernel.vfs.proc.inode import LateProcDir, ProcDir
 from pkern.kernel.vfs.proc.mmfile import MmFile
+from pkern.kernel.vfs.proc.text import PolledText, ReadersText, Text
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.machine import Machine

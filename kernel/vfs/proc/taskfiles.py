@@ -27,11 +27,12 @@ from pkern.kernel.vfs.proc import maps as proc_maps
 from pkern.kernel.vfs.proc import namespaces as proc_namespaces
 from pkern.kernel.vfs.proc import sessions as proc_sessions
 from pkern.kernel.vfs.proc import task as proc_task
-from pkern.kernel.vfs.proc.inode import FixedMode, ProcDir, Text, task_of
+from pkern.kernel.vfs.proc.inode import ProcDir, task_of
 from pkern.kernel.vfs.proc.mapfiles import MapFilesDir
 from pkern.kernel.vfs.proc.mounts import mountinfo, mounts, mountstats
 from pkern.kernel.vfs.proc.namespaces import NsDir
 from pkern.kernel.vfs.proc.net import NetDir
+from pkern.kernel.vfs.proc.text import FixedMode, Text
 
 if TYPE_CHECKING:
     from pkern.kernel.namespaces.pid import PidNamespace
