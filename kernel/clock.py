@@ -15,6 +15,10 @@ from pkern.kernel.typed import Any, Callable, Iterator
 
 SECOND = 1_000_000_000  # in nanoseconds
 CLOCK_MONOTONIC, CLOCK_BOOTTIME = 1, 7
+# Numbers of clock_gettime(2), by what they tell.
+REALTIME_CLOCKS = frozenset({0, 5, 11})  # REALTIME, REALTIME_COARSE, TAI
+UPTIME_CLOCKS = frozenset({1, 2, 3, 4, 6, 7})  # MONOTONIC*, *_CPUTIME_ID, BOOTTIME
+CPU_CLOCKS = frozenset({2, 3})  # of the process and of the thread
 BOOT_EPOCH_S = 1_049_587_200  # 6 April 2003 00:00 UTC, the letter's day
 BOOT_EPOCH_NS = BOOT_EPOCH_S * SECOND
 NEVER_NS = (1 << 63) - 1  # Linux's KTIME_MAX: what is due then, or later, does not come

@@ -8,10 +8,9 @@ kernel/core/cpu/answers.c.
 
 from __future__ import annotations
 
-from pkern.kernel.clock import BOOT_EPOCH_NS
+from pkern.kernel.clock import BOOT_EPOCH_NS, CPU_CLOCKS, REALTIME_CLOCKS, UPTIME_CLOCKS
 from pkern.kernel.core import lib
 from pkern.kernel.typed import Any
-from pkern.syscalls.clocks import CPU_CLOCKS, REALTIME_CLOCKS, UPTIME_CLOCKS
 from pkern.syscalls.numbers import NUMBERS
 
 REMEMBERED = ("getpid", "gettid", "getppid", "getuid", "geteuid", "getgid", "getegid")

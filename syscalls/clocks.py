@@ -12,9 +12,6 @@ from pkern.kernel.typed import TYPE_CHECKING, Callable
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
 
-REALTIME_CLOCKS = frozenset({0, 5, 11})  # REALTIME, REALTIME_COARSE, TAI
-UPTIME_CLOCKS = frozenset({1, 2, 3, 4, 6, 7})  # MONOTONIC*, *_CPUTIME_ID, BOOTTIME
-CPU_CLOCKS = frozenset({2, 3})  # of the process and of the thread
 ALARM_CLOCKS = frozenset({8, 9})  # REALTIME_ALARM, BOOTTIME_ALARM
 NO_SLEEP_CLOCKS = frozenset({3, 4, 5, 6})  # THREAD_CPUTIME_ID, MONOTONIC_RAW, the coarse ones
 # A negative clock's lowest bits: a thread's and no process's; by the scheduler; a device's.

@@ -28,7 +28,6 @@ from pkern.kernel.tasks.signal.signals import (
     SigInfo,
 )
 from pkern.kernel.tasks.thread import NO_CALL, WORD
-from pkern.kernel.tasks.trace import Steps, Trace, is_held
 from pkern.kernel.typed import TYPE_CHECKING
 from pkern.kernel.wait import Restart
 
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from pkern.kernel.cpu.sleepers import Sleepers
     from pkern.kernel.tasks.group import Group
     from pkern.kernel.tasks.task import Task
+    from pkern.kernel.tasks.trace import Trace
     from pkern.kernel.wait import WouldBlock
 
 FUTEX = 202
@@ -71,7 +71,7 @@ class Delivery:
         for task in group.living():
             if task.trace is not None:
                 task.trace.process_goes_on()
-        self._run_again(group, [task for task in group.living() if not is_held(task)])
+        self._run_again(group, [task for task in group.living() if not task.is_held])
 
     def _run_again(self, group: Group, threads: list[Task]) -> None:
         stopped = [task for task in threads if task.thread.stopped]
@@ -105,10 +105,10 @@ class Delivery:
             if taken is None:
                 break
             self.act(task, taken)
-        if task.alive and thread.saved_mask is not None and not is_held(task):
+        if task.alive and thread.saved_mask is not None and not task.is_held:
             signals.set_blocked(task, thread.saved_mask)
             thread.saved_mask = None
-        task.attention = task.signals.deliverable() or is_held(task)
+        task.attention = task.signals.deliverable() or task.is_held
         if task.alive and not thread.stopped:
             self._ready(task)
 
@@ -125,7 +125,7 @@ class Delivery:
         if task.trace is not None:
             debug = task.thread.debug
             watched = debug is not None and load("pkern.kernel.cpu.watchpoints").note(task, debug)
-            task.cpu.set_step(int(watched or task.trace.steps is Steps.ONE))
+            task.cpu.set_step(int(watched or task.trace.is_stepping))
 
     def act(self, task: Task, info: SigInfo) -> None:
         """Let the tracer see a signal, if there is one, or deliver it."""
@@ -221,7 +221,7 @@ def _handle(task: Task, info: SigInfo) -> None:
         _die_on_stack(task, info)
         return
     task.thread.orig_rax = NO_CALL
-    if task.trace is not None and task.trace.steps is Steps.ONE:
+    if task.trace is not None and task.trace.is_stepping:
         task.trace.hold_in_handler()
 
 

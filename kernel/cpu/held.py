@@ -13,7 +13,7 @@ from pkern.kernel.late import load
 from pkern.kernel.lean import partial
 from pkern.kernel.tasks.signal import signals
 from pkern.kernel.tasks.thread import WORD, entry_of
-from pkern.kernel.tasks.trace import At, Calls, Steps, trap
+from pkern.kernel.tasks.trace import At, Calls, trap
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.signal.signals import SigInfo
@@ -90,7 +90,7 @@ def leave(task: Task, info: SigInfo | None = None) -> None:
         thread.then = thread.then or leave
     elif trace.calls is Calls.STOP:
         trace.hold_at_call(At.EXIT, _send)
-    elif trace.steps is Steps.ONE:
+    elif trace.is_stepping:
         signals.force(task, trap(TRAP_BRKPT, task.cpu.registers()["rip"]))
 
 

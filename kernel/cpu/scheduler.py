@@ -30,7 +30,6 @@ from __future__ import annotations
 from itertools import count
 
 from pkern.kernel.core import ffi, lib
-from pkern.kernel.cpu import traps
 from pkern.kernel.cpu.calls import Call, CallTable
 from pkern.kernel.cpu.delivery import Delivery, interrupt_sequence
 from pkern.kernel.cpu.entry import Entry
@@ -41,10 +40,9 @@ from pkern.kernel.cpu.turns import Turns
 from pkern.kernel.cpu.unfinished import Unfinished
 from pkern.kernel.errors import Deadlock, TaskKilled
 from pkern.kernel.late import load
-from pkern.kernel.tasks.kin import is_plain
 from pkern.kernel.tasks.signal.signals import SIGKILL
 from pkern.kernel.tasks.thread import NO_CALL
-from pkern.kernel.typed import TYPE_CHECKING, Callable
+from pkern.kernel.typed import TYPE_CHECKING, Any, Callable
 from pkern.kernel.wait import WouldBlock
 
 if TYPE_CHECKING:
@@ -261,7 +259,7 @@ class Scheduler:
         The same for all threads of a process whose turns differ in nothing but their registers:
         nobody watches turns or calls, nothing is to be looked at when one ends.
         """
-        if type(self._done) is not Ended or self._is_watched() or not is_plain(task):
+        if type(self._done) is not Ended or self._is_watched() or not _is_plain(task):
             return 0
         limits = task.group.limits
         if not limits.kin:
@@ -341,11 +339,10 @@ class Scheduler:
         if reason == NEED:
             self._serve_need(task)
         elif reason == FAULT:
-            signo, code = traps.FAULTS[exit_.status]
-            traps.page_fault(task, signo, code, int(exit_.addr), int(exit_.access))
+            _traps().memory_fault(task, exit_)
         elif reason == EXCEPTION:
             if exit_.vector != DEBUG or not _stepped_where_watched(task):
-                traps.exception(task, exit_)
+                _traps().exception(task, exit_)
         elif reason == EVENT:
             self.kernel.watch.faulted()
         else:
@@ -353,7 +350,7 @@ class Scheduler:
 
     def _serve_need(self, task: Task) -> None:
         try:
-            traps.serve_need(task, self._exit)
+            _traps().serve_need(task, self._exit)
         except WouldBlock as wait:
             if not task.attention:  # a signal first
                 self.sleepers.sleep(task, wait)
@@ -363,6 +360,14 @@ class Scheduler:
         if reason == STALE:
             return f"{where}: stale translation of {int(self._exit.addr):#x}"
         return f"{where}: {self.processor.engine_text(int(self._exit.status))}"
+
+
+def _is_plain(task: Task) -> bool:
+    return bool(load("pkern.kernel.tasks.kin").is_plain(task))
+
+
+def _traps() -> Any:
+    return load("pkern.kernel.cpu.traps")
 
 
 def _stepped_where_watched(task: Task) -> bool:

@@ -9,14 +9,15 @@ the same place.
 from __future__ import annotations
 
 from pkern.kernel.core import ffi, lib
-from pkern.kernel.tasks.locks.futex import ALL_BITS, Bystander, PrivateWord, Sleeper, Word
+from pkern.kernel.late import load
+from pkern.kernel.tasks.locks.line import Bystander, PrivateWord
 from pkern.kernel.typed import TYPE_CHECKING, Any, Callable, Hashable, Iterable
 from pkern.kernel.wait import Restart, WouldBlock
 
 if TYPE_CHECKING:
     from pkern.kernel.clock import Clock
     from pkern.kernel.cpu.processor import RunQueue
-    from pkern.kernel.tasks.locks.futex import InLine
+    from pkern.kernel.tasks.locks.line import InLine
     from pkern.kernel.tasks.task import Task
 
 
@@ -141,11 +142,12 @@ class Sleepers:
 
     def _bring_sleepers(self, word: PrivateWord, others: dict[InLine, None]) -> None:
         """Let those who sleep on a word in the core wait as if their calls had come here."""
+        futex = load("pkern.kernel.tasks.locks.futex")
         while owner := lib.word_take(word.mm.handle, self._handle, word.addr):
             task: Task = ffi.from_handle(owner)
             thread, (nr, *arguments) = task.thread, task.runner.call
-            asked = Word(word.addr, arguments[2] & ALL_BITS, word)
-            sleeper = Sleeper((asked,), int(task.runner.bits), None)
+            asked = futex.Word(word.addr, arguments[2] & futex.ALL_BITS, word)
+            sleeper = futex.Sleeper((asked,), int(task.runner.bits), None)
             thread.call, thread.progress = (nr, tuple(arguments)), sleeper
             thread.parked = WouldBlock(word, progress=sleeper)
             others[task] = None

@@ -73,6 +73,12 @@ def serve_need(task: Task, exit_: Any) -> None:
         page_fault(task, fault.signo, fault.code, fault.addr, access)
 
 
+def memory_fault(task: Task, exit_: Any) -> None:
+    """Send the signal of an access that the core refuses; exit_ is the processor's."""
+    signo, code = FAULTS[exit_.status]
+    page_fault(task, signo, code, int(exit_.addr), int(exit_.access))
+
+
 def page_fault(task: Task, signo: int, code: int, addr: int, access: int) -> None:
     """Send the signal of an access (enum access) at addr that cannot be made possible."""
     error = access | PF_USER

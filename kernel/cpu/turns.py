@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from pkern.kernel.clock import SECOND
 from pkern.kernel.core import ffi, lib
+from pkern.kernel.late import load
 from pkern.kernel.tasks.thread import NO_CALL
-from pkern.kernel.tasks.times import cputime
 from pkern.kernel.typed import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Turns:
         self.count(task)
         group = task.group
         if group.timers or group.clocked or group.cpu_ns >= group.rlimits.soft["cpu"] * SECOND:
-            cputime.look(group)
+            load("pkern.kernel.tasks.times.cputime").look(group)
         self.running = None
 
     def count(self, task: Task) -> None:

@@ -14,7 +14,6 @@ from pkern.kernel.late import load
 from pkern.kernel.lean import partial
 from pkern.kernel.tasks.signal.signals import SA_RESTART, SIGKILL, Fate, is_disturbed
 from pkern.kernel.tasks.thread import NO_CALL, WORD, entry_of
-from pkern.kernel.tasks.trace import is_held
 from pkern.kernel.typed import TYPE_CHECKING
 from pkern.kernel.wait import RESTARTS, RegistersSet, Restart, WouldBlock
 
@@ -84,7 +83,7 @@ class Unfinished:
             thread.orig_rax = thread.call[0] & WORD
         thread.call = thread.progress = thread.undo = None
         task.attention |= thread.saved_mask is not None
-        if task.alive and is_held(task):  # at an event of the call, which has not returned yet
+        if task.alive and task.is_held:  # at an event of the call, which has not returned yet
             task.cpu.set_result(-errno.ENOSYS)
             thread.then = partial(_return, result=result)
         elif task.alive:

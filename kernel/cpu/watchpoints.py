@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pkern.kernel.tasks.signal import signals
-from pkern.kernel.tasks.trace import Steps, trap
+from pkern.kernel.tasks.trace import trap
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.registers.debugregs import DebugRegisters, Watch
@@ -32,7 +32,7 @@ def stepped(task: Task, debug: DebugRegisters) -> bool:
     rip = task.cpu.registers()["rip"]
     hits = sum(_is_hit(task, watch, rip) << watch.number for watch in debug.watches())
     note(task, debug)
-    steps = task.trace is not None and task.trace.steps is Steps.ONE
+    steps = task.trace is not None and task.trace.is_stepping
     if not hits:
         return not steps
     status = debug.status & ~0xF | hits | (STEPPED if steps else 0)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.events import sources
 from pkern.kernel.events.points import GFP_USER
-from pkern.kernel.tasks.locks.futex import Bystander
+from pkern.kernel.tasks.locks.line import Bystander
 from pkern.kernel.tasks.signal.signals import SIG_DFL, SIG_IGN
 from pkern.kernel.tasks.table import Watch
 from pkern.kernel.wait import RegistersSet, WouldBlock
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pkern.kernel.events.stream import Tracing
     from pkern.kernel.mm.process import Process
     from pkern.kernel.sysctl import User
-    from pkern.kernel.tasks.locks.futex import InLine
+    from pkern.kernel.tasks.locks.line import InLine
     from pkern.kernel.tasks.machine import Face, Machine, Scheduler
     from pkern.kernel.tasks.signal.signals import SigInfo
     from pkern.kernel.tasks.task import Task

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.tasks.kin import is_plain
-from pkern.kernel.tasks.locks.futex import PrivateWord
+from pkern.kernel.tasks.locks.line import PrivateWord
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.group import Group
-    from pkern.kernel.tasks.locks.futex import InLine
     from pkern.kernel.tasks.locks.futex_pi import Locks
+    from pkern.kernel.tasks.locks.line import InLine
     from pkern.kernel.tasks.machine import Scheduler
     from pkern.kernel.tasks.table import TaskTable
 

@@ -7,7 +7,6 @@ in its own turn, once its tracer has let it go. Source: do_group_exit() and do_e
 from __future__ import annotations
 
 from pkern.kernel.tasks.signal.signals import SI_KERNEL, SIGKILL, SigInfo
-from pkern.kernel.tasks.trace import Event
 from pkern.kernel.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,13 +15,13 @@ if TYPE_CHECKING:
 
 def is_awaited(task: Task) -> bool:
     """Tell whether a tracer wants to look at a task before it ends."""
-    return task.trace is not None and task.trace.wants(Event.EXIT)
+    return task.trace is not None and task.trace.awaits_end
 
 
 def end_thread(task: Task, status: int) -> None:
     """End a thread in its own turn. status: as wait4 has it."""
     if task.trace is not None and is_awaited(task):
-        task.trace.hold_at_event(Event.EXIT, status, lambda task, info: task.end_thread(status))
+        task.trace.hold_at_end(status, lambda task, info: task.end_thread(status))
     else:
         task.end_thread(status)
 

@@ -34,7 +34,6 @@ from pkern.kernel.tasks.signal.signals import (
     SigInfo,
     send,
 )
-from pkern.kernel.tasks.trace import Option
 from pkern.kernel.typed import TYPE_CHECKING, Any, Callable
 from pkern.kernel.values import NamedTuple
 
@@ -215,7 +214,7 @@ class Group:
         for tracee, trace in list(self.tracees.items()):
             if trace.tracer is not task:
                 continue
-            kills = trace.options & Option.EXITKILL
+            kills = trace.kills
             self.release_tracee(tracee)
             if kills and tracee.alive:
                 send(tracee, SigInfo(SIGKILL, SI_KERNEL))

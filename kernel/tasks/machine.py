@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from pkern.kernel.sysctl import SysctlTable
     from pkern.kernel.tasks.attributes import Dumps
     from pkern.kernel.tasks.group import Group
-    from pkern.kernel.tasks.locks.futex import InLine, PrivateWord
     from pkern.kernel.tasks.locks.futex_pi import Locks
+    from pkern.kernel.tasks.locks.line import InLine, PrivateWord
     from pkern.kernel.tasks.nsproxy import Nsproxy
     from pkern.kernel.tasks.table import TaskTable, Watch
     from pkern.kernel.tasks.task import Task

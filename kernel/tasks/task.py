@@ -18,7 +18,7 @@ from pkern.kernel.tasks.children import Children
 from pkern.kernel.tasks.credentials import Credentials, Ids
 from pkern.kernel.tasks.group import Group, Times
 from pkern.kernel.tasks.locks import robust
-from pkern.kernel.tasks.locks.futex import PrivateWord
+from pkern.kernel.tasks.locks.line import PrivateWord
 from pkern.kernel.tasks.rlimits import Rlimits
 from pkern.kernel.tasks.signal.altstack import NO_ALT_STACK
 from pkern.kernel.tasks.signal.signals import SIGCHLD, Handlers, Signals, retarget
@@ -272,6 +272,11 @@ class Task:
         if wait is None:
             return "R"
         return "D" if wait.restart is Restart.NEVER else "S"
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the task stands still for its tracer."""
+        return self.trace is not None and self.trace.held
 
     @property
     def waiting(self) -> WouldBlock | None:

@@ -123,6 +123,21 @@ class Trace:
         """Whether the task's filters are not asked."""
         return bool(self.options & Option.SUSPEND_SECCOMP)
 
+    @property
+    def is_stepping(self) -> bool:
+        """Whether the task runs one instruction."""
+        return self.steps is Steps.ONE
+
+    @property
+    def kills(self) -> bool:
+        """Whether the task dies with its tracer."""
+        return bool(self.options & Option.EXITKILL)
+
+    @property
+    def awaits_end(self) -> bool:
+        """Whether the tracer wants to look at the task before it ends."""
+        return self.wants(Event.EXIT)
+
     def wants(self, event: int) -> bool:
         """Tell whether the task stops at an event."""
         return bool(self.options >> event & 1)
@@ -165,6 +180,10 @@ class Trace:
     def hold_at_event(self, event: int, message: int, then: Then | None = None) -> None:
         """Stop for an event."""
         self._notify(At.EVENT, SIGTRAP | event << EVENT_SHIFT, then, message)
+
+    def hold_at_end(self, status: int, then: Then) -> None:
+        """Stop before the task ends. status: as wait4 has it."""
+        self.hold_at_event(Event.EXIT, status, then)
 
     def hold_in_handler(self) -> None:
         """Stop before the first instruction of a handler, into which one step has led."""
@@ -219,8 +238,3 @@ class Trace:
 def trap(code: int, addr: int) -> SigInfo:
     """Return the signal of a debugger's stop at an address."""
     return SigInfo(SIGTRAP, code, si_addr=0 if code == SI_KERNEL else addr)
-
-
-def is_held(task: Task) -> bool:
-    """Tell whether a task stands still for its tracer."""
-    return task.trace is not None and task.trace.held

@@ -29,7 +29,6 @@ from pkern.kernel.vfs.inode import (
     Inode,
     MappedInode,
 )
-from pkern.kernel.vfs.locks import Locks
 from pkern.kernel.vfs.mounts import NODEV, RDONLY, FsFlags, Mount, MountTable, Path, top
 from pkern.kernel.vfs.readiness import wake
 from pkern.kernel.vfs.walk import DOTS, FREELY, Last, Place, Rules, place_text, walk
@@ -37,6 +36,7 @@ from pkern.kernel.vfs.walk import DOTS, FREELY, Last, Place, Rules, place_text, 
 if TYPE_CHECKING:
     from pkern.kernel.vfs.inotify import Notify
     from pkern.kernel.vfs.leases import Lease, Leases
+    from pkern.kernel.vfs.locks import Locks
     from pkern.kernel.vfs.machine import Caller, Machine
     from pkern.kernel.vfs.pipe import PipeLimits
 
@@ -110,7 +110,6 @@ class Vfs:
         self.inodes: dict[int, Inode] = {}
         self.files: dict[int, tuple[File, str]] = {}
         self.numbers = Counter()
-        self.locks = Locks()
         self.leased: dict[int, list[Lease]] = {}  # by inode; nobody's are not there
         self.inotify = InotifyLimits(kernel.memory.ram)
         self.notify: Notify | None = None  # who is told; None while nobody watches
@@ -159,6 +158,17 @@ class Vfs:
         """What pipes may hold, made for the first of them."""
         made: PipeLimits = load("pkern.kernel.vfs.pipe").PipeLimits()
         return made
+
+    @cached_property
+    def locks(self) -> Locks:
+        """Who holds which lock on a file: made when one is first asked for."""
+        made: Locks = load("pkern.kernel.vfs.locks").Locks()
+        return made
+
+    @property
+    def locked(self) -> bool:
+        """Whether locks have been asked for; else there is none."""
+        return "locks" in vars(self)
 
     @cached_property
     def leases(self) -> Leases:

@@ -204,7 +204,7 @@ class File:
     def _end_is_seen(self) -> bool:
         """Tell whether it matters to anybody when the file ends, beside who has it mapped."""
         vfs = self.kernel.vfs
-        held = vfs.locks.has(self) or (bool(vfs.leased) and vfs.leases.has(self))
+        held = (vfs.locked and vfs.locks.has(self)) or (bool(vfs.leased) and vfs.leases.has(self))
         return held or self.counted > 0 or (vfs.notify is not None and self.home is not None)
 
     def end(self, nr_vmas: int) -> None:
@@ -216,7 +216,8 @@ class File:
         self.inode.writers -= self.counted
         if not self.flags & O_PATH:
             self.inode.file_closed(self)
-            self.kernel.vfs.locks.drop_file(self)
+            if self.kernel.vfs.locked:
+                self.kernel.vfs.locks.drop_file(self)
             if self.kernel.vfs.leased:
                 self.kernel.vfs.leases.closed(self)
         self.inode.released()
@@ -303,7 +304,7 @@ class FdTable:
             raise SyscallError(errno.EBADF)
         self.cloexec.discard(fd)
         self._free_from = min(self._free_from, fd)
-        if not file.flags & O_PATH:
+        if file.kernel.vfs.locked and not file.flags & O_PATH:
             file.kernel.vfs.locks.drop_task(file.inode, self)
         self._closing(file)
         file.put()
@@ -341,7 +342,8 @@ class FdTable:
     def _close_all(self) -> None:
         """Close every descriptor, lowest first; with the last one every record lock goes."""
         files, self.files, self.cloexec, self._free_from = self.files, {}, set(), 0
-        self._kernel.vfs.locks.drop_owner(self)
+        if self._kernel.vfs.locked:
+            self._kernel.vfs.locks.drop_owner(self)
         for fd in sorted(files):
             file = files[fd]
             self._closing(file)

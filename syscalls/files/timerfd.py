@@ -6,11 +6,11 @@ import errno
 import struct
 from typing import TYPE_CHECKING
 
-from pkern.kernel.clock import NEVER_NS, SECOND
+from pkern.kernel.clock import NEVER_NS, REALTIME_CLOCKS, SECOND
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.anon.timerfd import TimerInode
 from pkern.kernel.vfs.file import O_NONBLOCK, O_RDWR, File
-from pkern.syscalls.clocks import ALARM_CLOCKS, REALTIME_CLOCKS, machines
+from pkern.syscalls.clocks import ALARM_CLOCKS, machines
 from pkern.syscalls.files.at import O_CLOEXEC, install, refuse_flags
 from pkern.syscalls.table import INT, SINT, STRUCT, syscall
 

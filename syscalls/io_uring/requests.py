@@ -16,7 +16,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks.locks.futex import Bystander, Sleeper
+from pkern.kernel.tasks.locks.futex import Sleeper
+from pkern.kernel.tasks.locks.line import Bystander
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.anon.io_uring import RingInode
 from pkern.kernel.wait import WouldBlock

@@ -12,7 +12,6 @@ from pkern.kernel.tasks.locks.futex import (
     ALL_BITS,
     TID_MASK,
     WAITERS,
-    Bystander,
     Sleeper,
     Word,
     need_values,
@@ -21,6 +20,7 @@ from pkern.kernel.tasks.locks.futex import (
     word_at,
 )
 from pkern.kernel.tasks.locks.futex_pi import Lock, Waiter
+from pkern.kernel.tasks.locks.line import Bystander
 from pkern.kernel.typed import TYPE_CHECKING, Hashable
 from pkern.kernel.wait import Restart, WouldBlock
 from pkern.syscalls.abi import signed32

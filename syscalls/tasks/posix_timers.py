@@ -6,7 +6,7 @@ import errno
 import struct
 from typing import TYPE_CHECKING
 
-from pkern.kernel.clock import NEVER_NS, SECOND
+from pkern.kernel.clock import CPU_CLOCKS, NEVER_NS, REALTIME_CLOCKS, SECOND, UPTIME_CLOCKS
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.signal.signals import NSIG
 from pkern.kernel.tasks.times.posix_timers import (
@@ -17,14 +17,7 @@ from pkern.kernel.tasks.times.posix_timers import (
     PosixTimer,
     PosixTimers,
 )
-from pkern.syscalls.clocks import (
-    ALARM_CLOCKS,
-    CPU_CLOCKS,
-    REALTIME_CLOCKS,
-    UPTIME_CLOCKS,
-    is_of_device,
-    machines,
-)
+from pkern.syscalls.clocks import ALARM_CLOCKS, is_of_device, machines
 from pkern.syscalls.layouts import layout
 from pkern.syscalls.table import INT, SINT, syscall
 from pkern.syscalls.tasks.time import cpu_clock

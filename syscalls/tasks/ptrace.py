@@ -35,7 +35,6 @@ from pkern.kernel.tasks.trace import (
     Option,
     Steps,
     Trace,
-    is_held,
 )
 from pkern.kernel.vfs.proc.mmfile import space_of
 from pkern.syscalls.table import INT, SINT, syscall
@@ -74,7 +73,7 @@ Request = Callable[[Any, int, int, Any], Any]
 def tracee(task: Task, pid: int) -> Task:
     """Return the stopped task that the caller traces. Errors: ESRCH."""
     found = traced(task, pid)
-    if not is_held(found) or trace_of(found).listens:
+    if not found.is_held or trace_of(found).listens:
         raise SyscallError(errno.ESRCH)
     return found
 

@@ -5,19 +5,16 @@ from __future__ import annotations
 import errno
 import struct
 
-from pkern.kernel.clock import SECOND
+from pkern.kernel.clock import CPU_CLOCKS, REALTIME_CLOCKS, SECOND, UPTIME_CLOCKS
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.times.cpu_clocks import CpuClock
 from pkern.kernel.typed import TYPE_CHECKING
 from pkern.syscalls.clocks import (
     ALARM_CLOCKS,
     CLOCK_FD,
-    CPU_CLOCKS,
     CPUCLOCK_SCHED,
     PER_THREAD,
-    REALTIME_CLOCKS,
     TIME_PAIR,
-    UPTIME_CLOCKS,
     ahead_of,
     duration_in,
 )

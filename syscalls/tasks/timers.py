@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import struct
 
-from pkern.kernel.clock import SECOND
+from pkern.kernel.clock import CPU_CLOCKS, REALTIME_CLOCKS, SECOND, UPTIME_CLOCKS
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.lean import partial
 from pkern.kernel.tasks.signal.signals import SI_KERNEL, SigInfo, Signal, send
@@ -15,13 +15,10 @@ from pkern.kernel.typed import TYPE_CHECKING
 from pkern.kernel.wait import Restart, WouldBlock
 from pkern.syscalls.clocks import (
     ALARM_CLOCKS,
-    CPU_CLOCKS,
     ITIMER_REAL,
     NO_SLEEP_CLOCKS,
     PER_THREAD,
-    REALTIME_CLOCKS,
     TIME_PAIR,
-    UPTIME_CLOCKS,
     duration_in,
     is_of_device,
     machines,

@@ -9,7 +9,6 @@ from pkern.kernel.clock import SECOND
 from pkern.kernel.errors import SyscallError, TaskKilled
 from pkern.kernel.lean import partial
 from pkern.kernel.tasks.signal.signals import SIGCHLD
-from pkern.kernel.tasks.trace import is_held
 from pkern.kernel.typed import TYPE_CHECKING, Callable, Iterable
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.file import O_NONBLOCK
@@ -87,7 +86,7 @@ def _event(child: Group, options: int) -> Event | None:
         ended = options & WEXITED and child.is_zombie
         return Event(child.pid, child.exit_code or 0, child, leader) if ended else None
     stopped = leader.thread.stopped
-    if stopped and not child.stop_seen and options & WUNTRACED and not is_held(leader):
+    if stopped and not child.stop_seen and options & WUNTRACED and not leader.is_held:
         return Event(child.pid, stopped << 8 | 0x7F, child, leader)
     if child.continued and options & WCONTINUED:
         return Event(child.pid, 0xFFFF, child, leader)

@@ -38,7 +38,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks.locks.futex import Bystander, key_of, private_key
+from pkern.kernel.tasks.locks.futex import key_of, private_key
+from pkern.kernel.tasks.locks.line import Bystander
 from pkern.userland.harness import EndlessRun
 
 if TYPE_CHECKING:

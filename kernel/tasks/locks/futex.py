@@ -12,27 +12,20 @@ import errno
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.tasks.locks.line import PrivateWord
 from pkern.kernel.tasks.signal.signals import is_disturbed
-from pkern.kernel.typed import TYPE_CHECKING, Callable, Hashable, Iterable, TypeAlias
+from pkern.kernel.typed import TYPE_CHECKING, Hashable, Iterable
 from pkern.kernel.values import NamedTuple
 
 if TYPE_CHECKING:
-    from pkern.kernel.mm.mm import Mm
+    from pkern.kernel.tasks.locks.line import InLine
     from pkern.kernel.tasks.task import Task
-    from pkern.kernel.wait import WouldBlock
 
 ALL_BITS = 0xFFFF_FFFF
 WORD_BYTES = 4
 # A word that is a lock with an owner: that one's tid, and what the kernel has to know besides.
 WAITERS, OWNER_DIED, TID_MASK = 1 << 31, 1 << 30, (1 << 30) - 1
 PM_FILE = 1 << 61  # in a word of /proc/PID/pagemap
-
-
-class PrivateWord(NamedTuple):
-    """What stands for a word that one address space uses; the core may have its sleepers."""
-
-    mm: Mm
-    addr: int
 
 
 class Word(NamedTuple):
@@ -78,32 +71,6 @@ class Sleeper:
     def move(self, key: Hashable, to: Hashable) -> None:
         """Wait for another word instead of key."""
         self.keys = tuple(to if one == key else one for one in self.keys)
-
-
-InLine: TypeAlias = "Task | Bystander"
-
-
-class Bystander:
-    """Who stands in line for words and is no task: a ring's request. told: called when it is woken.
-
-    To who walks along a line it is a task, and that task's thread.
-    """
-
-    alive = True
-
-    def __init__(self, progress: Sleeper, told: Callable[[], None]) -> None:
-        self.progress, self.told = progress, told
-        self.parked: WouldBlock | None = None
-
-    @property
-    def thread(self) -> Bystander:
-        """Where its wait is noted: here."""
-        return self
-
-    @property
-    def waiting(self) -> WouldBlock | None:
-        """What it waits for; None: it was woken."""
-        return self.parked
 
 
 def key_of(task: Task, addr: int) -> Hashable:

@@ -9,21 +9,14 @@ from __future__ import annotations
 import struct
 
 from pkern.kernel.errors import MemoryFault, SyscallError, TaskKilled
-from pkern.kernel.tasks.locks.futex import (
-    OWNER_DIED,
-    TID_MASK,
-    WAITERS,
-    key_of,
-    set_word,
-    wake,
-    word_at,
-)
+from pkern.kernel.late import load
 from pkern.kernel.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.tasks.thread import Thread
 
+FUTEX = "pkern.kernel.tasks.locks.futex"  # of which most programs that end need nothing
 PRIORITY = 1  # the low bit of an entry: a futex with priority inheritance
 LIST_LIMIT = 2048  # entries; a list that is a ring would never end
 HEAD = struct.Struct("<QqQ")  # first entry, offset from an entry to its futex, entry in the making
@@ -45,8 +38,7 @@ def _release_memory(task: Task, thread: Thread) -> None:
         if head:
             _release_locks(task, head)
         if tid and task.mm.users > 1:  # nobody is left to see it else
-            set_word(task, tid, 0)
-            wake(task, key_of(task, tid), 1)
+            _clear(task, tid)
     except (SyscallError, MemoryFault, TaskKilled):
         return
 
@@ -66,18 +58,27 @@ def _release_locks(task: Task, head: int) -> None:
         _release_lock(task, at, kind)
 
 
+def _clear(task: Task, tid: int) -> None:
+    """Say where it was asked for that the thread has ended."""
+    futex = load(FUTEX)
+    futex.set_word(task, tid, 0)
+    futex.wake(task, futex.key_of(task, tid), 1)
+
+
 def _release_lock(task: Task, addr: int, kind: int) -> None:
-    value = word_at(task, addr)
-    if value & TID_MASK != task.number:
+    futex = load(FUTEX)
+    value = futex.word_at(task, addr)
+    if value & futex.TID_MASK != task.number:
         return
-    set_word(task, addr, value & WAITERS | OWNER_DIED)
-    if value & WAITERS and kind != PRIORITY:  # those are handed over
-        wake(task, key_of(task, addr), 1)
+    futex.set_word(task, addr, value & futex.WAITERS | futex.OWNER_DIED)
+    if value & futex.WAITERS and kind != PRIORITY:  # those are handed over
+        futex.wake(task, futex.key_of(task, addr), 1)
 
 
 def _woken_at_unlock(task: Task, addr: int, kind: int) -> bool:
     """Wake for a lock that was just being given up: it is free, and the waker is dying."""
-    if kind == PRIORITY or word_at(task, addr):
+    futex = load(FUTEX)
+    if kind == PRIORITY or futex.word_at(task, addr):
         return False
-    wake(task, key_of(task, addr), 1)
+    futex.wake(task, futex.key_of(task, addr), 1)
     return True
