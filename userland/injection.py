@@ -26,7 +26,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pkern.kernel.arguments import did_you_mean
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.numbers import is_decimal, plain_number
-from pkern.kernel.tasks.signal.signals import NSIG, SI_KERNEL, SIGKILL, SigInfo, send
+from pkern.kernel.tasks.signal.sending import send
+from pkern.kernel.tasks.signal.signals import NSIG, SI_KERNEL, SIGKILL, SigInfo
 from pkern.kernel.tasks.signal.signames import Signal
 from pkern.kernel.wait import Restart, WouldBlock
 from pkern.syscalls.abi import Raw

@@ -18,7 +18,8 @@ from pkern.kernel.tasks.filter.seccomp import (
     USER_NOTIF,
     data_of,
 )
-from pkern.kernel.tasks.signal.signals import SigInfo, force
+from pkern.kernel.tasks.signal.sending import force
+from pkern.kernel.tasks.signal.signals import SigInfo
 from pkern.kernel.tasks.thread import GIVEN_AWAY, WORD, entry_by_number
 from pkern.kernel.tasks.trace import Event
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.late import load
 from pkern.kernel.lean import partial
-from pkern.kernel.tasks.signal import signals
+from pkern.kernel.tasks.signal import sending
 from pkern.kernel.tasks.thread import WORD, entry_of
 from pkern.kernel.tasks.trace import At, Calls, trap
 
@@ -91,7 +91,7 @@ def leave(task: Task, info: SigInfo | None = None) -> None:
     elif trace.calls is Calls.STOP:
         trace.hold_at_call(At.EXIT, _send)
     elif trace.is_stepping:
-        signals.force(task, trap(TRAP_BRKPT, task.cpu.registers()["rip"]))
+        sending.force(task, trap(TRAP_BRKPT, task.cpu.registers()["rip"]))
 
 
 def _skip(task: Task, info: SigInfo | None) -> None:
@@ -103,4 +103,4 @@ def _skip(task: Task, info: SigInfo | None) -> None:
 def _send(task: Task, info: SigInfo | None) -> None:
     """Send what the tracer wants sent at a stop for a call."""
     if info is not None:
-        signals.send_to_thread(task, info)
+        sending.send_to_thread(task, info)

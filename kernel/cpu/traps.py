@@ -10,7 +10,7 @@ from pkern.kernel.core import lib
 from pkern.kernel.errors import MemoryFault, SyscallError
 from pkern.kernel.log import KERN_INFO
 from pkern.kernel.tasks.program.elf import TASK_SIZE
-from pkern.kernel.tasks.signal import signals
+from pkern.kernel.tasks.signal import sending
 from pkern.kernel.tasks.signal.signals import SI_KERNEL, SIG_DFL, SIG_IGN, SigInfo
 from pkern.kernel.typed import TYPE_CHECKING, Any
 
@@ -90,7 +90,7 @@ def page_fault(task: Task, signo: int, code: int, addr: int, access: int) -> Non
     task.thread.fault = (addr, error, PAGE_FAULT)
     if signo == SIGSEGV and _is_unhandled(task, signo):
         _log_segfault(task, addr, error)
-    signals.force(task, SigInfo(signo, code, si_addr=addr, si_pkey=vma.pkey if vma else 0))
+    sending.force(task, SigInfo(signo, code, si_addr=addr, si_pkey=vma.pkey if vma else 0))
 
 
 def _was_present(task: Task, addr: int, access: int) -> bool:
@@ -115,7 +115,7 @@ def exception(task: Task, exit_: Any) -> None:
     task.thread.fault = (task.thread.fault[0], error, vector)  # CR2 stays
     if _is_unhandled(task, signo):
         _log_trap(task, PROTECTION if (signo, code) == GENERAL_PROTECTION else vector)
-    signals.force(task, SigInfo(signo, code, si_addr=0 if code == SI_KERNEL else rip))
+    sending.force(task, SigInfo(signo, code, si_addr=0 if code == SI_KERNEL else rip))
 
 
 # ---- the log ----

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pkern.kernel.tasks.signal import signals
+from pkern.kernel.tasks.signal import sending
 from pkern.kernel.tasks.trace import trap
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def stepped(task: Task, debug: DebugRegisters) -> bool:
     status = debug.status & ~0xF | hits | (STEPPED if steps else 0)
     task.thread.debug = debug._replace(status=status)
     if not steps:
-        signals.force(task, trap(TRAP_HWBKPT, rip))
+        sending.force(task, trap(TRAP_HWBKPT, rip))
     return not steps
 
 

@@ -11,6 +11,7 @@ import errno
 from itertools import chain
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.late import load
 from pkern.kernel.lean import contextmanager
 from pkern.kernel.mm.mm import Mm
 from pkern.kernel.tasks.attributes import DUMP_USER, Attributes, IoContext, IoCounters, Usage
@@ -21,7 +22,7 @@ from pkern.kernel.tasks.locks import robust
 from pkern.kernel.tasks.locks.line import PrivateWord
 from pkern.kernel.tasks.rlimits import Rlimits
 from pkern.kernel.tasks.signal.altstack import NO_ALT_STACK
-from pkern.kernel.tasks.signal.signals import SIGCHLD, Handlers, Signals, retarget
+from pkern.kernel.tasks.signal.signals import SIGCHLD, Handlers, Signals
 from pkern.kernel.tasks.thread import Thread
 from pkern.kernel.typed import TYPE_CHECKING, Any, Iterator
 from pkern.kernel.vfs.file import FdTable, File
@@ -571,7 +572,7 @@ class Task:
         self.group.thread_ends(wait_status)
         self.attention = True
         if self.group.pending.infos:
-            retarget(self)
+            load("pkern.kernel.tasks.signal.sending").retarget(self)
         self.signals.handlers.users -= 1
         if self.thread.rings or self.thread.requests:
             self.thread.forget_rings()

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.groups import is_orphaned, members, signal_group
-from pkern.kernel.tasks.signal.signals import SI_KERNEL, SigInfo, send
+from pkern.kernel.tasks.signal.sending import send
+from pkern.kernel.tasks.signal.signals import SI_KERNEL, SigInfo
 from pkern.kernel.wait import WouldBlock
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ import struct
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.lean import suppress
-from pkern.kernel.tasks.signal.signals import SI_USER, SIGXFSZ, SigInfo, send_to_thread
+from pkern.kernel.tasks.signal.sending import send_to_thread
+from pkern.kernel.tasks.signal.signals import SI_USER, SIGXFSZ, SigInfo
 from pkern.kernel.tasks.thread import INT80, SYSCALL, entry_of
 from pkern.kernel.typed import TYPE_CHECKING, Any, Callable, NoReturn
 from pkern.kernel.values import NamedTuple

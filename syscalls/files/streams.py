@@ -9,7 +9,8 @@ import errno
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.late import LateTable
-from pkern.kernel.tasks.signal.signals import SI_USER, SIGPIPE, SigInfo, send_to_thread
+from pkern.kernel.tasks.signal.sending import send_to_thread
+from pkern.kernel.tasks.signal.signals import SI_USER, SIGPIPE, SigInfo
 from pkern.kernel.typed import TYPE_CHECKING, Callable
 from pkern.kernel.vfs.pipe import PipeInode
 from pkern.kernel.vfs.readiness import waits

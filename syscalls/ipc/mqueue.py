@@ -8,7 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks.signal.signals import NSIG, SigInfo, send
+from pkern.kernel.tasks.signal.sending import send
+from pkern.kernel.tasks.signal.signals import NSIG, SigInfo
 from pkern.kernel.vfs.file import O_ACCMODE, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY, File
 from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE
 from pkern.kernel.vfs.ipc.mqueue import (

@@ -11,7 +11,8 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.dying import end_process
 from pkern.kernel.tasks.program import exec as execution
 from pkern.kernel.tasks.program.exec import Wanted
-from pkern.kernel.tasks.signal.signals import SI_USER, SIGSEGV, SIGTRAP, SigInfo, send_to_thread
+from pkern.kernel.tasks.signal.sending import send_to_thread
+from pkern.kernel.tasks.signal.signals import SI_USER, SIGSEGV, SIGTRAP, SigInfo
 from pkern.kernel.tasks.thread import INT80, SYSCALL, entry_of
 from pkern.kernel.tasks.trace import Event as TraceEvent
 from pkern.kernel.typed import TYPE_CHECKING

@@ -7,15 +7,8 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.groups import members
-from pkern.kernel.tasks.signal.signals import (
-    NSIG,
-    SI_TKILL,
-    SI_USER,
-    SigInfo,
-    send,
-    send_to_thread,
-    within_limit,
-)
+from pkern.kernel.tasks.signal.sending import send, send_to_thread, within_limit
+from pkern.kernel.tasks.signal.signals import NSIG, SI_TKILL, SI_USER, SigInfo
 from pkern.kernel.vfs.anon.pidfd import PIDFD_THREAD
 from pkern.kernel.vfs.proc.procfs import TaskDir
 from pkern.syscalls.abi import INT_BITS

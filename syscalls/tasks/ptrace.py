@@ -17,7 +17,7 @@ from pkern.kernel.tasks.credentials import Ids
 from pkern.kernel.tasks.filter.dispatch import EXCLUSIVE, asked_for
 from pkern.kernel.tasks.registers.userregs import REGS, pack_regs, unpack_regs
 from pkern.kernel.tasks.registers.xstate import set_fxsave
-from pkern.kernel.tasks.signal import signals
+from pkern.kernel.tasks.signal import sending, signals
 from pkern.kernel.tasks.signal.sigframe import pack_siginfo, unpack_siginfo
 from pkern.kernel.tasks.signal.signals import (
     NSIG,
@@ -152,7 +152,7 @@ def _attach(task: Task, pid: int, addr: int, data: Any) -> int:
     if stopped:  # it stands there already: for its tracer from now on
         trace_of(found).hold_with_group(stopped)
     else:
-        signals.send_to_thread(found, SigInfo(SIGSTOP, SI_KERNEL))
+        sending.send_to_thread(found, SigInfo(SIGSTOP, SI_KERNEL))
     return 0
 
 

@@ -12,6 +12,7 @@ import struct
 from pkern.kernel.errors import MemoryFault, SyscallError
 from pkern.kernel.tasks.groups import members
 from pkern.kernel.tasks.signal import sigframe
+from pkern.kernel.tasks.signal.sending import discard, force, send, send_to_thread, within_limit
 from pkern.kernel.tasks.signal.signals import (
     NSIG,
     SA_KNOWN,
@@ -27,12 +28,7 @@ from pkern.kernel.tasks.signal.signals import (
     Fate,
     Sigaction,
     SigInfo,
-    discard,
-    force,
-    send,
-    send_to_thread,
     set_blocked,
-    within_limit,
 )
 from pkern.kernel.tasks.thread import entry_of
 from pkern.kernel.typed import TYPE_CHECKING, Callable, Iterable, NoReturn

@@ -8,7 +8,8 @@ import struct
 from pkern.kernel.clock import CPU_CLOCKS, REALTIME_CLOCKS, SECOND, UPTIME_CLOCKS
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.lean import partial
-from pkern.kernel.tasks.signal.signals import SI_KERNEL, SigInfo, Signal, send
+from pkern.kernel.tasks.signal.sending import send
+from pkern.kernel.tasks.signal.signals import SI_KERNEL, SigInfo, Signal
 from pkern.kernel.tasks.thread import Interval
 from pkern.kernel.tasks.times.cpu_clocks import CpuSleep
 from pkern.kernel.typed import TYPE_CHECKING

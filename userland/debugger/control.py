@@ -22,7 +22,8 @@ from pkern.kernel.cpu.deadlock import report
 from pkern.kernel.cpu.entry import Entry
 from pkern.kernel.cpu.scheduler import Scheduler
 from pkern.kernel.cpu.stops import DEBUG, Stops, Why
-from pkern.kernel.tasks.signal.signals import SI_USER, SIGKILL, SigInfo, send_to_thread
+from pkern.kernel.tasks.signal.sending import send_to_thread
+from pkern.kernel.tasks.signal.signals import SI_USER, SIGKILL, SigInfo
 from pkern.kernel.tasks.thread import HALF, IA32, SYSCALL, WORD
 from pkern.kernel.tasks.trace import Calls
 from pkern.kernel.wait import WouldBlock

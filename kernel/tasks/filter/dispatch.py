@@ -10,7 +10,8 @@ from __future__ import annotations
 import errno
 
 from pkern.kernel.errors import SIGSEGV, SyscallError
-from pkern.kernel.tasks.signal.signals import SigInfo, force
+from pkern.kernel.tasks.signal.sending import force
+from pkern.kernel.tasks.signal.signals import SigInfo
 from pkern.kernel.tasks.thread import WORD, entry_by_number
 from pkern.kernel.typed import TYPE_CHECKING
 from pkern.kernel.values import NamedTuple

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.groups import members
-from pkern.kernel.tasks.signal.signals import SI_KERNEL, SigInfo, send, send_to_thread, within_limit
+from pkern.kernel.tasks.signal.sending import send, send_to_thread, within_limit
+from pkern.kernel.tasks.signal.signals import SI_KERNEL, SigInfo
 from pkern.kernel.vfs.file import F_OWNER_PGRP, F_OWNER_TID, Owner
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pkern.kernel.clock import SECOND
 from pkern.kernel.late import load
 from pkern.kernel.tasks.rlimits import RLIM_INFINITY
-from pkern.kernel.tasks.signal import signals
+from pkern.kernel.tasks.signal import sending
 from pkern.kernel.tasks.signal.signals import SI_KERNEL, SIGKILL, SIGXCPU, SigInfo
 from pkern.kernel.typed import TYPE_CHECKING
 
@@ -41,7 +41,7 @@ def _check_timers(group: Group) -> None:
         signo = TIMERS.get(which)
         if signo and timer.expires and group.cpu_ns >= timer.expires:
             timer.expires = group.cpu_ns + timer.interval if timer.interval else 0
-            signals.send(group.leader, SigInfo(signo, SI_KERNEL))
+            sending.send(group.leader, SigInfo(signo, SI_KERNEL))
 
 
 def _over_limit(group: Group) -> None:
@@ -50,7 +50,7 @@ def _over_limit(group: Group) -> None:
     if not group.alive:
         return
     if group.cpu_ns >= hard * SECOND:
-        signals.send(group.leader, SigInfo(SIGKILL, SI_KERNEL))
+        sending.send(group.leader, SigInfo(SIGKILL, SI_KERNEL))
         return
-    signals.send(group.leader, SigInfo(SIGXCPU, SI_KERNEL))
+    sending.send(group.leader, SigInfo(SIGXCPU, SI_KERNEL))
     group.rlimits["cpu"] = (soft + 1, hard)

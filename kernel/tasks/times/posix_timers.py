@@ -12,7 +12,8 @@ import errno
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks.signal.signals import SigInfo, queue_for_process, queue_for_thread
+from pkern.kernel.tasks.signal.sending import queue_for_process, queue_for_thread
+from pkern.kernel.tasks.signal.signals import SigInfo
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.group import Group
