@@ -11,7 +11,7 @@ import errno
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.lean import suppress
 from pkern.kernel.typed import TYPE_CHECKING
-from pkern.kernel.vfs import O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY, names
+from pkern.kernel.vfs import O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY, moves
 from pkern.kernel.vfs.walk import Last
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class FileSink:
 def unlink(task: Task, name: str) -> None:
     """Remove what has the name; what cannot be removed is met when the file is opened."""
     with suppress(SyscallError):
-        names.unlink(task, task.kernel.vfs.walk(task, name, Last.ENTRY))
+        moves.unlink(task, task.kernel.vfs.walk(task, name, Last.ENTRY))
 
 
 def open_core(task: Task, name: str) -> File:

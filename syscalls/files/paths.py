@@ -7,11 +7,11 @@ import struct
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.typed import TYPE_CHECKING, Any, Callable, Iterator
-from pkern.kernel.vfs import names
+from pkern.kernel.vfs import moves, names
 from pkern.kernel.vfs.file import File
 from pkern.kernel.vfs.inode import MAY_EXEC, Inode
 from pkern.kernel.vfs.mounts import Path
-from pkern.kernel.vfs.names import RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT
+from pkern.kernel.vfs.moves import RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT
 from pkern.kernel.vfs.walk import Last, need_read, path_of, up
 from pkern.syscalls.files.at import (
     AT_EMPTY_PATH,
@@ -103,7 +103,7 @@ def linkat(task: Task, old_dirfd: int, old: str, new_dirfd: int, new: str, flags
     refuse_flags(flags, AT_SYMLINK_FOLLOW | AT_EMPTY_PATH)
     follow = 0 if flags & AT_SYMLINK_FOLLOW else AT_SYMLINK_NOFOLLOW
     found = path_at(task, old_dirfd, old, flags & AT_EMPTY_PATH | follow)
-    names.link(task, found, place_at(task, new_dirfd, new, Last.ENTRY))
+    moves.link(task, found, place_at(task, new_dirfd, new, Last.ENTRY))
     return 0
 
 
@@ -116,14 +116,14 @@ def unlink(task: Task, path: str) -> int:
 
     Errors: ENOENT, EISDIR, EACCES, EPERM, EROFS. Source: unlink(2).
     """
-    names.unlink(task, place_at(task, AT_FDCWD, path, Last.ENTRY))
+    moves.unlink(task, place_at(task, AT_FDCWD, path, Last.ENTRY))
     return 0
 
 
 @syscall(84, "rmdir", PATH)
 def rmdir(task: Task, path: str) -> int:
     """Remove an empty directory. Errors: ENOTEMPTY, ENOTDIR, EBUSY, EACCES. Source: rmdir(2)."""
-    names.rmdir(task, place_at(task, AT_FDCWD, path, Last.ENTRY))
+    moves.rmdir(task, place_at(task, AT_FDCWD, path, Last.ENTRY))
     return 0
 
 
@@ -131,7 +131,7 @@ def rmdir(task: Task, path: str) -> int:
 def unlinkat(task: Task, dirfd: int, path: str, flags: int = 0) -> int:
     """Remove a name, or a directory with AT_REMOVEDIR. Errors: as unlink. Source: unlinkat(2)."""
     refuse_flags(flags, AT_REMOVEDIR)
-    remove = names.rmdir if flags & AT_REMOVEDIR else names.unlink
+    remove = moves.rmdir if flags & AT_REMOVEDIR else moves.unlink
     remove(task, place_at(task, dirfd, path, Last.ENTRY))
     return 0
 
@@ -167,7 +167,7 @@ def renameat2(
         raise SyscallError(errno.EINVAL)
     source = place_at(task, old_dirfd, old, Last.ENTRY)
     target = place_at(task, new_dirfd, new, Last.ENTRY)
-    names.rename(task, source, target, flags)
+    moves.rename(task, source, target, flags)
     return 0
 
 
