@@ -67,8 +67,13 @@ def _held_back(note: Handler) -> dict[int, Handler]:
 def function(module: str, name: str) -> Callable[..., Any]:
     """Return a function of a module that is imported when it is first called."""
 
+    found: Callable[..., Any] | None = None
+
     def call(*arguments: Any) -> Any:
-        return getattr(load(module), name)(*arguments)
+        nonlocal found
+        if found is None:
+            found = getattr(load(module), name)
+        return found(*arguments)
 
     return call
 

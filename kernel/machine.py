@@ -430,7 +430,7 @@ class Kernel:
 
     def wake(self, key: Hashable) -> None:
         """Wake the tasks in machine code that wait for key (kernel.wait.WouldBlock)."""
-        if self.scheduler is not None:
+        if self.scheduler is not None and "sleepers" in vars(self.scheduler):  # who has slept
             self.scheduler.sleepers.wake(key)
 
     def tell_owner(self, file: File, fd: int, code: int, band: int) -> None:

@@ -32,8 +32,7 @@ from pkern.kernel.typed import TYPE_CHECKING
 from pkern.kernel.wait import Restart
 
 if TYPE_CHECKING:
-    from pkern.kernel.cpu.observer import Observed
-    from pkern.kernel.cpu.sleepers import Sleepers
+    from pkern.kernel.cpu.scheduler import Scheduler
     from pkern.kernel.tasks.group import Group
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.tasks.trace import Trace
@@ -49,9 +48,8 @@ LEFT = (
 class Delivery:
     """The signals of one machine's tasks in machine code, on their way."""
 
-    def __init__(self, sleepers: Sleepers, observed: Observed) -> None:
-        self._sleepers = sleepers
-        self._observed = observed
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
 
     # ---- who is told ----
 
@@ -60,11 +58,11 @@ class Delivery:
         task.attention = True
         task.group.part()
         if task.signals.awaited:
-            self._sleepers.wake(("awaited", task))
+            self._scheduler.sleepers.wake(("awaited", task))
         if task.signals.is_killed():
             self._run_again(task.group, task.group.living())
         if task.waiting is not None and task.signals.deliverable():
-            self._sleepers.wake_task(task)
+            self._scheduler.sleepers.wake_task(task)
 
     def resume(self, group: Group) -> None:
         """Let the threads of a stopped process run again, but those that a tracer holds."""
@@ -80,7 +78,7 @@ class Delivery:
             if task.trace is not None and task.trace.held:  # killed
                 task.trace.held, task.thread.then = False, None
                 task.attention = True
-            self._sleepers.go_on(task)
+            self._scheduler.sleepers.go_on(task)
         if stopped:
             news.tell_parent(group, CLD_CONTINUED, SIGCONT)
             group.continued = True
@@ -149,7 +147,7 @@ class Delivery:
                 task.thread.stopped = signo
             elif not task.trace.held:
                 task.trace.hold_with_group(signo)
-            wait = self._sleepers.interrupt(task)
+            wait = self._scheduler.sleepers.interrupt(task)
             if wait is not None:
                 self.leave_call(task, wait)
         group.stop_seen = False
@@ -181,16 +179,16 @@ class Delivery:
         """Have a call that its task sleeps in return, when that goes on."""
         thread = task.thread
         assert thread.call is not None
-        if self._observed.observer is not None:
-            self._observed.observer.interrupted(task, wait)
+        if self._scheduler.observer is not None:
+            self._scheduler.observer.interrupted(task, wait)
         thread.orig_rax, thread.call = thread.call[0] & WORD, None
         task.attention |= thread.saved_mask is not None
         task.cpu.set_result(result)
 
     def deliver(self, task: Task, info: SigInfo) -> None:
         """Do what the task wants done about a signal."""
-        if self._observed.observer is not None:
-            self._observed.observer.signal(task, info)
+        if self._scheduler.observer is not None:
+            self._scheduler.observer.signal(task, info)
         fate = task.signals.fate(info.si_signo)
         if fate in (Fate.DIE, Fate.STOP) and signals.is_spared(task, info):
             return

@@ -15,8 +15,7 @@ from pkern.kernel.typed import TYPE_CHECKING
 from pkern.kernel.wait import RegistersSet, WouldBlock
 
 if TYPE_CHECKING:
-    from pkern.kernel.cpu.calls import CallTable
-    from pkern.kernel.cpu.unfinished import Unfinished
+    from pkern.kernel.cpu.scheduler import Scheduler
     from pkern.kernel.tasks.task import Task
 
 CALL: int = lib.RUN_CALL
@@ -26,9 +25,9 @@ SLEEP: int = lib.RUN_SLEEP
 class Entry:
     """Makes the calls that the processor stops at."""
 
-    def __init__(self, calls: CallTable, unfinished: Unfinished) -> None:
-        self.calls = calls
-        self.unfinished = unfinished
+    def __init__(self, scheduler: Scheduler) -> None:
+        self.calls = scheduler.calls
+        self._scheduler = scheduler
 
     def serve(self, task: Task) -> int | None:
         """Serve one call after the other while nothing else happens.
@@ -47,7 +46,7 @@ class Entry:
             except SyscallError as error:
                 if isinstance(error, WouldBlock):
                     task.thread.call = nr, (a, b, c, d, e, f)
-                    self.unfinished.park(task, error)
+                    self._scheduler.unfinished.park(task, error)
                     return None
                 result = -error.number
             except RegistersSet:

@@ -12,10 +12,8 @@ from pkern.kernel.typed import TYPE_CHECKING, Callable, Hashable
 from pkern.kernel.wait import outside
 
 if TYPE_CHECKING:
-    from pkern.kernel.cpu.processor import RunQueue
-    from pkern.kernel.cpu.sleepers import Sleepers
+    from pkern.kernel.cpu.scheduler import Scheduler
     from pkern.kernel.tasks.machine import Machine
-    from pkern.kernel.tasks.task import Task
 
 
 class Idle:
@@ -24,10 +22,10 @@ class Idle:
     waits_for_host: while the machine is in a call of the host that may take as long as it likes.
     """
 
-    def __init__(self, kernel: Machine, queue: RunQueue[Task], sleepers: Sleepers) -> None:
+    def __init__(self, kernel: Machine, scheduler: Scheduler) -> None:
         self._kernel = kernel
-        self._queue = queue
-        self._sleepers = sleepers
+        self._queue = scheduler.queue
+        self._scheduler = scheduler
         self._inputs: dict[Hashable, Callable[[int | None], None]] = {}
         self.host_signals: list[tuple[int, int]] = []
         self.waits_for_host = False
@@ -45,7 +43,7 @@ class Idle:
         when = clock.next_due()
         due = None if when is None else max(0, when - clock.now_ns)
         for key in list(self._inputs):
-            if self._sleepers.is_awaited(key):
+            if self._scheduler.sleepers.is_awaited(key):
                 self._wait_for_host(self._inputs[key], due)
             else:
                 del self._inputs[key]

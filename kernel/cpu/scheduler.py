@@ -35,11 +35,10 @@ from pkern.kernel.cpu.delivery import Delivery, interrupt_sequence
 from pkern.kernel.cpu.entry import Entry
 from pkern.kernel.cpu.idle import Idle
 from pkern.kernel.cpu.processor import Processor, RunQueue
-from pkern.kernel.cpu.sleepers import Sleepers
 from pkern.kernel.cpu.turns import Turns
-from pkern.kernel.cpu.unfinished import Unfinished
 from pkern.kernel.errors import Deadlock, TaskKilled
 from pkern.kernel.late import load
+from pkern.kernel.lean import cached_property
 from pkern.kernel.tasks.signal.signals import SIGKILL
 from pkern.kernel.tasks.thread import NO_CALL
 from pkern.kernel.typed import TYPE_CHECKING, Any, Callable
@@ -47,6 +46,8 @@ from pkern.kernel.wait import WouldBlock
 
 if TYPE_CHECKING:
     from pkern.kernel.cpu.observer import Observer
+    from pkern.kernel.cpu.sleepers import Sleepers
+    from pkern.kernel.cpu.unfinished import Unfinished
     from pkern.kernel.tasks.group import Group
     from pkern.kernel.tasks.machine import Machine
     from pkern.kernel.tasks.task import Task
@@ -115,16 +116,30 @@ class Scheduler:
         self.queue: RunQueue[Task] = RunQueue(processor)
         self.turns = Turns(kernel, processor)
         self.calls = CallTable(self._exit, calls, missing, ia32, self.turns.part)
-        self.sleepers = Sleepers(handle, clock, self.queue)
-        self.idle = Idle(kernel, self.queue, self.sleepers)
-        self.delivery = Delivery(self.sleepers, self)
-        self.unfinished = Unfinished(self.calls, self.sleepers, self.delivery, self)
-        self.entry = Entry(self.calls, self.unfinished)
+        self.idle = Idle(kernel, self)
+        self.delivery = Delivery(self)
+        self.entry = Entry(self)
         self.waiting_for: Callable[[Task], str] = lambda task: "waits"  # in words, for a report
         self._halted: BaseException | None = None
         self._done: Callable[[], bool] = lambda: True  # what run_until() waits for
         self._kins = count(1)
         kernel.watch.booted(self)
+
+    @cached_property
+    def sleepers(self) -> Sleepers:
+        """Who sleeps for what: made when somebody first does, or is asked about."""
+        made: Sleepers = load("pkern.kernel.cpu.sleepers").Sleepers(
+            self._handle, self.kernel.clock, self.queue
+        )
+        return made
+
+    @cached_property
+    def unfinished(self) -> Unfinished:
+        """The calls that have begun and not returned: made when the first one sleeps."""
+        made: Unfinished = load("pkern.kernel.cpu.unfinished").Unfinished(
+            self.calls, self.sleepers, self.delivery, self
+        )
+        return made
 
     @property
     def running(self) -> Task | None:

@@ -116,6 +116,10 @@ class Sleepers:
             self.take_over(key)
         return self.by_key.get(key, ())
 
+    def bring(self, task: Task) -> None:
+        """Let a task that sleeps on a word in the core sleep here, with all who sleep on it."""
+        self.take_over(PrivateWord(task.mm, task.runner.asleep))
+
     def take_over(self, word: PrivateWord) -> None:
         """Let those who sleep on a word in the core sleep here."""
         if lib.word_has_sleepers(word.mm.handle, self._handle, word.addr):

@@ -19,7 +19,6 @@ from pkern.kernel.tasks.children import Children
 from pkern.kernel.tasks.credentials import Credentials, Ids
 from pkern.kernel.tasks.group import Group, Times
 from pkern.kernel.tasks.locks import robust
-from pkern.kernel.tasks.locks.line import PrivateWord
 from pkern.kernel.tasks.rlimits import Rlimits
 from pkern.kernel.tasks.signal.altstack import NO_ALT_STACK
 from pkern.kernel.tasks.signal.signals import SIGCHLD, Handlers, Signals
@@ -283,8 +282,7 @@ class Task:
     def waiting(self) -> WouldBlock | None:
         """What the task waits for, in Python or in the core; None while it can run."""
         if self.runner.asleep:
-            scheduler = self.kernel.need_scheduler()
-            scheduler.sleepers.take_over(PrivateWord(self.mm, self.runner.asleep))
+            self.kernel.need_scheduler().sleepers.bring(self)
         return self.thread.parked
 
     @property

@@ -107,7 +107,7 @@ class ToldEntry(Entry):
     """Where tasks make their calls of which a debugger is told."""
 
     def __init__(self, scheduler: Scheduler, debugger: Debugger) -> None:
-        super().__init__(scheduler.calls, scheduler.unfinished)
+        super().__init__(scheduler)
         self._debugger = debugger
 
     def serve(self, task: Task) -> int | None:

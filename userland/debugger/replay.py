@@ -57,7 +57,7 @@ class NotedEntry(Entry):
     """Where the tasks of a copy that runs again make their calls."""
 
     def __init__(self, scheduler: Scheduler, replay: Replay) -> None:
-        super().__init__(scheduler.calls, scheduler.unfinished)
+        super().__init__(scheduler)
         self._replay = replay
 
     def serve(self, task: Task) -> int | None:
