@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.mm import hugetlb
+from pkern.kernel.mm import hugetlb, policy_asked
 from pkern.kernel.mm import policy as policies
 from pkern.kernel.tty.devpts import MOST_TERMINALS, DevPts
 from pkern.kernel.values import NamedTuple
@@ -175,7 +175,7 @@ def _set_gid(fs: TmpFs, text: str) -> None:
 
 def _set_policy(fs: TmpFs, text: str) -> None:
     """Choose the nodes of the pages of files made from now on; "default" leaves what there is."""
-    policy = policies.parse(text, fs.kernel.memory.all_nodes)
+    policy = policy_asked.parse(text, fs.kernel.memory.all_nodes)
     if policy != policies.DEFAULT:
         fs.policy = policy
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm import policy as policies
+from pkern.kernel.mm import policy_asked
 from pkern.kernel.mm.policy import INTERLEAVED, Policy, nodes_in
 from pkern.kernel.tasks.credentials import Ids
 from pkern.syscalls.abi import signed32
@@ -76,9 +77,9 @@ def set_mempolicy(task: Task, mode: int, nodemask: int = 0, maxnode: int = 0) ->
     mode: MPOL_* with MPOL_F_* flags; nodemask: address of a mask of maxnode - 1 bits.
     Errors: EINVAL, EFAULT. Source: set_mempolicy(2).
     """
-    mode, flags = policies.split_mode(mode)
+    mode, flags = policy_asked.split_mode(mode)
     nodes = _nodes(task, nodemask, maxnode)
-    made = policies.make(mode, flags, nodes, task.kernel.memory.all_nodes)
+    made = policy_asked.make(mode, flags, nodes, task.kernel.memory.all_nodes)
     task.mm.policy = made
     return 0
 
@@ -92,7 +93,7 @@ def mbind(
     flags: MPOL_MF_STRICT, MOVE, MOVE_ALL.
     Errors: EINVAL, EFAULT (holes too), EPERM, EIO (STRICT), ENOMEM. Source: mbind(2).
     """
-    mode, mode_flags = policies.split_mode(mode)
+    mode, mode_flags = policy_asked.split_mode(mode)
     nodes = _nodes(task, nodemask, maxnode)
     if flags & ~(STRICT | MOVE | MOVE_ALL):
         raise SyscallError(errno.EINVAL)
@@ -103,7 +104,7 @@ def mbind(
         flags &= ~STRICT
     if start == end:
         return 0
-    made = policies.make(mode, mode_flags, nodes, task.kernel.memory.all_nodes)
+    made = policy_asked.make(mode, mode_flags, nodes, task.kernel.memory.all_nodes)
     return task.mm.call(lib.mm_mbind, start, end, policies.to_core(made), flags)
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from pkern import Kernel, Sys
 from pkern.kernel.vfs.console import HostInput
-from pkern.userland.cli.program import elf_command
+from pkern.userland.cli.program import twice
 
 Worlds = tuple[Any, Any]  # the host and this kernel: see conftest.py
 READ, WRITE, CREATE, CREATE1, CTL, WAIT, PWAIT, PWAIT2 = 0, 1, 213, 291, 233, 232, 281, 441
@@ -214,11 +214,11 @@ def test_input_that_was_read_before_the_run_polls_as_what_it_was_read_from(
         (tmp_path / made).write_bytes(b"typed")
         fd = os.open(tmp_path / made, os.O_RDONLY)
     with Kernel(ram="2M") as kernel, open(fd) as stdin:
-        monkeypatch.setattr(elf_command, "STDIN", fd)
+        monkeypatch.setattr(twice, "STDIN", fd)
         monkeypatch.setattr(sys, "stdin", stdin)
-        sources = [elf_command._read_before(argparse.Namespace(stdin=None))]
+        sources = [twice.read_before(argparse.Namespace(stdin=None))]
         if made == "plain":
-            sources.append(elf_command._read_before(argparse.Namespace(stdin=str(tmp_path / made))))
+            sources.append(twice.read_before(argparse.Namespace(stdin=str(tmp_path / made))))
         for source in sources:
             inode = source(kernel)
             assert (inode.can_epoll, inode.read(0, 9), inode.read(5, 9)) == (

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 
 from pkern.kernel.clock import TimeIsUp
 from pkern.kernel.cpu.processor import ProcessorUnavailable
@@ -20,20 +19,12 @@ from pkern.kernel.tasks.program import elf
 from pkern.kernel.tasks.signal.signals import SIGINT, SIGKILL
 from pkern.kernel.tasks.task import Task
 from pkern.kernel.typed import TYPE_CHECKING, Callable, Protocol
-from pkern.kernel.vfs.console import (
-    FileInput,
-    HostInput,
-    Sink,
-    Stream,
-    host_can_epoll,
-    host_sink,
-    write_all,
-)
+from pkern.kernel.vfs.console import FileInput, HostInput, Sink, Stream, host_sink
 from pkern.userland.cli import ends
 from pkern.userland.cli.boot import boot
 from pkern.userland.cli.ends import FAILED, NOT_EXECUTABLE, NOT_FOUND, TIME_IS_UP, Ending
-from pkern.userland.cli.options import UsageError, contents, current_directory, naming
-from pkern.userland.cli.program.run import given, program_file, style, traced, wall_ns
+from pkern.userland.cli.options import UsageError, contents, current_directory
+from pkern.userland.cli.program.run import given, program_file, wall_ns
 from pkern.userland.cli.program.shared import (
     injecting,
     layer_of,
@@ -265,7 +256,7 @@ def run_started(
     return ends.tell(kernel, task, asked, ending, tracer, json_file, whereabouts)
 
 
-def _fill(kernel: Kernel, options: argparse.Namespace) -> tuple[str, Given]:
+def fill(kernel: Kernel, options: argparse.Namespace) -> tuple[str, Given]:
     """Show what the options ask for; return the program's path and what it is given."""
     path = fill_root(kernel, options.file, options.root, layer_of(options))
     show_binds(kernel, options.bind)
@@ -281,11 +272,12 @@ def _here(root: str | None) -> str | None:
 def run(options: argparse.Namespace) -> int:
     """Run a program in machine code and return its exit status, 128+n for signal n."""
     if options.twice:
-        return _run_twice(options)
+        status: int = load("pkern.userland.cli.program.twice").run_twice(options)
+        return status
     stdin = None if options.stdin is None else contents(options.stdin)
     with tracing(options) as tracer, boot(options) as kernel:
         show_stacks(kernel, tracer, options)
-        path, asked = _fill(kernel, options)
+        path, asked = fill(kernel, options)
         door = _door(options)
         make = getattr(door, "descriptors", host_descriptors)  # a debugger may want them
         with (
@@ -335,89 +327,3 @@ def _one_way(options: argparse.Namespace) -> str:
     if options.output or options.events:
         return "its calls or events go to a file (-o, --events)"
     return "its files are shown on the host (--mount)" if options.mount else ""
-
-
-def _to_stderr(line: str) -> None:
-    sys.stderr.write(line + "\n")  # in one piece, whenever Ctrl-C comes
-
-
-# ---- the same run twice ----
-
-
-class Record:
-    """Everything that a run shows: what it wrote, its system calls, the kernel's log."""
-
-    def __init__(self) -> None:
-        self.status = 0
-        self.output: list[tuple[int, bytes]] = []
-        self.trace: list[str] = []
-        self.log: list[str] = []
-
-    def lines(self) -> list[str]:
-        """Return all of it as lines of text."""
-        written = [f"{fd}: {data!r}" for fd, data in self.output]
-        return [f"status {self.status}", *written, *self.trace, *self.log]
-
-
-def _recorded(options: argparse.Namespace, stdin: Callable[[Kernel], Stream]) -> Record:
-    from pkern.syscalls.strace.tracer import Tracer
-
-    record = Record()
-    with boot(options) as kernel:
-        stdio = Stdio(
-            stdin(kernel),
-            Stream(kernel, b"", lambda data: record.output.append((STDOUT, data))),
-            Stream(kernel, b"", lambda data: record.output.append((STDERR, data))),
-        )
-        path, asked = _fill(kernel, options)
-        tracer = Tracer(record.trace.append, style(options))
-        show_stacks(kernel, tracer, options)
-        injector = injecting(tracer, options)
-        record.status = run_job(kernel, path, asked, stdio, tracer, options.json, injector=injector)
-        record.log = kernel.log.lines()
-    return record
-
-
-def _read_before(options: argparse.Namespace) -> Callable[[Kernel], Stream]:
-    """Read standard input to its end; return what makes an input of it, which polls like it."""
-    if options.stdin is not None:
-        data, kind = contents(options.stdin), FileInput
-    elif os.isatty(STDIN):
-        data, kind = b"", Stream
-    else:
-        kind = Stream if host_can_epoll(STDIN) else FileInput
-        data = sys.stdin.buffer.read()
-    return lambda kernel: kind(kernel, data)
-
-
-def _run_twice(options: argparse.Namespace) -> int:
-    """Run on two machines and compare all that they show; 1 if they differ."""
-    options_of_one = (
-        ("--wall", options.wall),
-        ("-c", options.summary),
-        ("--mount", options.mount),
-        ("--events", options.events),
-        ("-E", options.globs),
-    )
-    for option, asked in options_of_one:
-        if asked:
-            raise UsageError(f"{option} and --twice: two runs are compared call by call")
-    stdin = _read_before(options)
-    first, second = (_recorded(options, stdin) for _ in range(2))
-    for fd, data in first.output:
-        write_all(fd, data)
-    if options.output:
-        with naming(options.output), open(options.output, "w") as file:
-            file.write("\n".join([*first.trace, ""]))
-    elif traced(options):
-        _to_stderr("\n".join(first.trace))
-    for line in first.log if options.dmesg else ():
-        _to_stderr(line)
-    if first.lines() == second.lines():
-        _to_stderr(f"both runs made the same {len(first.trace)} lines of trace")
-        return first.status
-    import difflib
-
-    texts = first.lines(), second.lines()
-    _to_stderr("\n".join(difflib.unified_diff(*texts, "first", "second", lineterm="")))
-    return FAILED

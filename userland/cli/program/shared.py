@@ -84,7 +84,7 @@ def tracing(options: argparse.Namespace) -> Iterator[Tracer | None]:
     from pkern.syscalls.strace.tracer import Output, Tracer
 
     with ExitStack() as stack:
-        emit: Callable[[str], None] = _to_stderr
+        emit: Callable[[str], None] = to_stderr
         if options.output:
             emit = stack.enter_context(_to_file(options.output))
         tracer = Tracer(emit, style(options))
@@ -167,7 +167,7 @@ def recording(kernel: Kernel, options: argparse.Namespace) -> Iterator[None]:
     from pkern.userland.events.recording import UnknownEvent, recording
 
     with ExitStack() as stack:
-        emit: Callable[[str], None] = _to_stderr
+        emit: Callable[[str], None] = to_stderr
         if options.events:
             emit = stack.enter_context(_to_file(options.events))
         try:
@@ -177,7 +177,8 @@ def recording(kernel: Kernel, options: argparse.Namespace) -> Iterator[None]:
         yield
 
 
-def _to_stderr(line: str) -> None:
+def to_stderr(line: str) -> None:
+    """Write a line in one piece, whenever Ctrl-C comes."""
     sys.stderr.write(line + "\n")
 
 
