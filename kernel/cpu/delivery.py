@@ -32,7 +32,7 @@ from pkern.kernel.typed import TYPE_CHECKING
 from pkern.kernel.wait import Restart
 
 if TYPE_CHECKING:
-    from pkern.kernel.cpu.scheduler import Scheduler
+    from pkern.kernel.cpu.sleepers import HasSleepers
     from pkern.kernel.tasks.group import Group
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.tasks.trace import Trace
@@ -48,7 +48,7 @@ LEFT = (
 class Delivery:
     """The signals of one machine's tasks in machine code, on their way."""
 
-    def __init__(self, scheduler: Scheduler) -> None:
+    def __init__(self, scheduler: HasSleepers) -> None:
         self._scheduler = scheduler
 
     # ---- who is told ----

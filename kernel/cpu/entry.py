@@ -15,8 +15,20 @@ from pkern.kernel.typed import TYPE_CHECKING
 from pkern.kernel.wait import RegistersSet, WouldBlock
 
 if TYPE_CHECKING:
-    from pkern.kernel.cpu.scheduler import Scheduler
+    from typing import Protocol
+
+    from pkern.kernel.cpu.calls import CallTable
+    from pkern.kernel.cpu.unfinished import Unfinished
     from pkern.kernel.tasks.task import Task
+
+    class HasCalls(Protocol):
+        """Who knows the calls, and has those that are not finished: a scheduler."""
+
+        calls: CallTable
+
+        @property
+        def unfinished(self) -> Unfinished: ...
+
 
 CALL: int = lib.RUN_CALL
 SLEEP: int = lib.RUN_SLEEP
@@ -25,7 +37,7 @@ SLEEP: int = lib.RUN_SLEEP
 class Entry:
     """Makes the calls that the processor stops at."""
 
-    def __init__(self, scheduler: Scheduler) -> None:
+    def __init__(self, scheduler: HasCalls) -> None:
         self.calls = scheduler.calls
         self._scheduler = scheduler
 

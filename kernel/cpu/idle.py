@@ -12,7 +12,7 @@ from pkern.kernel.typed import TYPE_CHECKING, Callable, Hashable
 from pkern.kernel.wait import outside
 
 if TYPE_CHECKING:
-    from pkern.kernel.cpu.scheduler import Scheduler
+    from pkern.kernel.cpu.sleepers import HasSleepers
     from pkern.kernel.tasks.machine import Machine
 
 
@@ -22,7 +22,7 @@ class Idle:
     waits_for_host: while the machine is in a call of the host that may take as long as it likes.
     """
 
-    def __init__(self, kernel: Machine, scheduler: Scheduler) -> None:
+    def __init__(self, kernel: Machine, scheduler: HasSleepers) -> None:
         self._kernel = kernel
         self._queue = scheduler.queue
         self._scheduler = scheduler

@@ -15,10 +15,22 @@ from pkern.kernel.typed import TYPE_CHECKING, Any, Callable, Hashable, Iterable
 from pkern.kernel.wait import Restart, WouldBlock
 
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from pkern.kernel.clock import Clock
+    from pkern.kernel.cpu.observer import Observer
     from pkern.kernel.cpu.processor import RunQueue
     from pkern.kernel.tasks.locks.line import InLine
     from pkern.kernel.tasks.task import Task
+
+    class HasSleepers(Protocol):
+        """Who has the sleepers of a machine, once there are some: its scheduler."""
+
+        observer: Observer | None
+        queue: RunQueue[Task]
+
+        @property
+        def sleepers(self) -> Sleepers: ...
 
 
 class Sleepers:
