@@ -32,7 +32,6 @@ from pkern.kernel.tty.devpts import DRIVERS, DevPts
 from pkern.kernel.typed import TYPE_CHECKING, Any, Callable, Hashable, Iterator, Mapping
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs import Vfs
-from pkern.kernel.vfs.fs.devfs import SwapDevice
 from pkern.kernel.vfs.mounts import Path
 from pkern.kernel.vfs.proc.procfs import ProcFs
 from pkern.kernel.vfs.sysfs import TRACING_FLAGS, SysFs, TraceFs
@@ -450,7 +449,7 @@ class Kernel:
     def add_swap(self, nbytes: int, priority: int | None = None) -> str:
         """Make /dev/swapN of nbytes, swap to it and return its path. Errors: EINVAL, ENOMEM."""
         name, fd = self.swap.make_device(nbytes)
-        device = SwapDevice(self, fd)
+        device = late.load("pkern.kernel.vfs.fs.devices").SwapDevice(self, fd)
         self.vfs.add_device(name, device)
         self.swap.on(f"/dev/{name}", device, priority)
         return f"/dev/{name}"

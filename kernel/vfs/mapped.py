@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pkern.kernel.core import lib
 from pkern.kernel.typed import TYPE_CHECKING, Protocol
-from pkern.kernel.vfs.fs.devfs import ZeroDevice
+from pkern.kernel.vfs.fs.devices import ZeroDevice
 
 if TYPE_CHECKING:
     from pkern.kernel.mm.mm import Vma

@@ -21,7 +21,7 @@ from pkern.kernel.vfs.anon.userfaultfd import (
     open_context,
 )
 from pkern.kernel.vfs.file import O_NONBLOCK
-from pkern.kernel.vfs.fs.devfs import UserfaultDevice
+from pkern.kernel.vfs.fs.devices import UserfaultDevice
 from pkern.syscalls.files.at import O_CLOEXEC, install, refuse_flags
 from pkern.syscalls.files.fcntl import ioctl_of
 from pkern.syscalls.table import INT, syscall

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import errno
 
+from pkern.kernel import late
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm.policy import DEFAULT, to_core
 from pkern.kernel.typed import TYPE_CHECKING, Any
 from pkern.kernel.values import NamedTuple
-from pkern.kernel.vfs.fs.devfs import special_inode
 from pkern.kernel.vfs.inode import (
     FROM_START,
     NO_ATIME,
@@ -28,6 +28,8 @@ from pkern.kernel.vfs.inode import (
 if TYPE_CHECKING:
     from pkern.kernel.vfs.machine import Caller, Machine
 NO_LIMIT = (1 << 64) - 1  # of a tmpfs's pages
+
+special_inode = late.function("pkern.kernel.vfs.fs.devices", "special_inode")
 
 
 class Room(NamedTuple):
@@ -104,7 +106,7 @@ class TmpfsDir(DirInode):
     def mknod(self, name: str, kind: str, mode: int, rdev: int, task: Caller) -> Inode:
         """Make a fifo, a socket's name or a device. Errors: ENOSPC."""
         self.fs.need_inode()
-        inode = special_inode(self.kernel, kind, mode, rdev)
+        inode: Inode = special_inode(self.kernel, kind, mode, rdev)
         inode.uid, inode.gid = task.uid, self._group(task)
         return self._enter(name, inode)
 

@@ -8,7 +8,7 @@ from pkern.kernel.clock import BOOT_EPOCH_S, CLOCK_BOOTTIME, SECOND
 from pkern.kernel.core import lib
 from pkern.kernel.namespaces.base import IPC
 from pkern.kernel.typed import TYPE_CHECKING, Any
-from pkern.kernel.vfs.fs.devfs import DEVICES
+from pkern.kernel.vfs.fs.devices import DEVICES
 from pkern.kernel.vfs.proc.maps import KB_PER_PAGE, field
 from pkern.kernel.vfs.proc.task import TICK_NS
 from pkern.kernel.vfs.proc.text import device_text
