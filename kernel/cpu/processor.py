@@ -11,8 +11,31 @@ import errno
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.lean import cached_property
-from pkern.kernel.typed import Any, Generic, Iterator, Protocol, Sequence, TypeVar
+from pkern.kernel.typed import TYPE_CHECKING, Any, Generic, Iterator, Sequence, TypeVar
 from pkern.kernel.values import NamedTuple
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class Turns(Protocol):
+        """A task's side of the scheduler, as the queue knows it."""
+
+        sleeps_in_call: int
+
+    class Thread(Protocol):
+        """A task, as its registers and the queue know it."""
+
+        @property
+        def runner(self) -> Any: ...  # the core's struct runner
+        @property
+        def cpu(self) -> Context: ...
+        @property
+        def context(self) -> Context | None: ...
+        @property
+        def exit_status(self) -> int | None: ...
+        @property
+        def thread(self) -> Turns: ...
+
 
 GPRS = (
     "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
@@ -107,28 +130,7 @@ class Processor:
         return str(ffi.string(lib.run_engine_text(self.handle, status)).decode())
 
 
-class Turns(Protocol):
-    """A task's side of the scheduler, as the queue knows it."""
-
-    sleeps_in_call: int
-
-
-class Thread(Protocol):
-    """A task, as its registers and the queue know it."""
-
-    @property
-    def runner(self) -> Any: ...  # the core's struct runner
-    @property
-    def cpu(self) -> Context: ...
-    @property
-    def context(self) -> Context | None: ...
-    @property
-    def exit_status(self) -> int | None: ...
-    @property
-    def thread(self) -> Turns: ...
-
-
-Task = TypeVar("Task", bound=Thread)
+Task = TypeVar("Task", bound="Thread")
 
 
 class RunQueue(Generic[Task]):

@@ -27,14 +27,37 @@ from pkern.kernel.errors import (
 from pkern.kernel.late import load
 from pkern.kernel.lean import cached_property
 from pkern.kernel.log import Log
-from pkern.kernel.typed import TYPE_CHECKING, Any, Callable, Protocol, Sized
+from pkern.kernel.typed import TYPE_CHECKING, Any, Callable, Sized
 from pkern.kernel.values import Enum
 
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from pkern.kernel.mm.failures import Failures
     from pkern.kernel.mm.names import Names
     from pkern.kernel.mm.oom import Oom
     from pkern.kernel.mm.process import Process, Processes
+
+    class Store(Protocol):
+        """What holds a file's pages when the page cache does not."""
+
+        def fetch(self, index: int, truncate_count: int) -> None: ...
+        def write_page(self, index: int) -> None: ...
+
+    class Monitors(Protocol):
+        """Who serves the faults that a userfaultfd watches for: kernel/vfs/anon/userfaultfd.py."""
+
+        @property
+        def contexts(self) -> Sized: ...
+        def program_fault(self, process: Process) -> None: ...
+        def kernel_fault(self, process: Process) -> None: ...
+
+    class Stores(Protocol):
+        """Whoever knows the store behind a mapping's cookie: the file systems."""
+
+        def inode_of(self, cookie: int) -> Store: ...
+        def sync(self) -> None: ...
+
 
 PAGE_BYTES = 4096
 CLUSTER = 32  # pages; what direct reclaim wants at least
@@ -69,29 +92,6 @@ class Sleep(Enum):
     ARRIVED = "a page has been read, and the cache has it not yet"
     RECLAIM = "memory is short"
     WRITEBACK = "dirty pages are about to be written"
-
-
-class Store(Protocol):
-    """What holds a file's pages when the page cache does not."""
-
-    def fetch(self, index: int, truncate_count: int) -> None: ...
-    def write_page(self, index: int) -> None: ...
-
-
-class Monitors(Protocol):
-    """Who serves the faults that a userfaultfd watches for: kernel/vfs/anon/userfaultfd.py."""
-
-    @property
-    def contexts(self) -> Sized: ...
-    def program_fault(self, process: Process) -> None: ...
-    def kernel_fault(self, process: Process) -> None: ...
-
-
-class Stores(Protocol):
-    """Whoever knows the store behind a mapping's cookie: the file systems."""
-
-    def inode_of(self, cookie: int) -> Store: ...
-    def sync(self) -> None: ...
 
 
 def create_core(ram: int, rmap: str, nrpte: int, poison: int, features: int, nodes: int = 1) -> Any:

@@ -7,12 +7,13 @@ import errno
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.late import load
 from pkern.kernel.typed import TYPE_CHECKING, Hashable, Sequence
-from pkern.kernel.vfs.inode import DirInode, Inode, Watcher
+from pkern.kernel.vfs.inode import DirInode, Inode
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.machine import Machine
     from pkern.kernel.tty.pty import PtyTty
     from pkern.kernel.vfs.file import File
+    from pkern.kernel.vfs.inode import Watcher
     from pkern.kernel.vfs.machine import Caller
 
 MOST_TERMINALS = 4096  # kernel.pty.max

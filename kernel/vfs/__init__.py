@@ -14,7 +14,7 @@ from pkern.kernel.late import load
 from pkern.kernel.lean import cached_property
 from pkern.kernel.log import KERN_INFO
 from pkern.kernel.namespaces.base import MNT
-from pkern.kernel.typed import TYPE_CHECKING, Any, Callable, Protocol
+from pkern.kernel.typed import TYPE_CHECKING, Any, Callable
 from pkern.kernel.vfs import names
 from pkern.kernel.vfs.file import O_APPEND, O_DIRECT, O_PATH, File
 from pkern.kernel.vfs.fs.devfs import DevFs
@@ -34,11 +34,22 @@ from pkern.kernel.vfs.readiness import wake
 from pkern.kernel.vfs.walk import DOTS, FREELY, Last, Place, Rules, place_text, walk
 
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from pkern.kernel.vfs.inotify import Notify
     from pkern.kernel.vfs.leases import Lease, Leases
     from pkern.kernel.vfs.locks import Locks
     from pkern.kernel.vfs.machine import Caller, Machine
     from pkern.kernel.vfs.pipe import PipeLimits
+
+    class FileSystem(Protocol):
+        """What can be mounted."""
+
+        name: str
+        root: Any
+
+        def close(self) -> None: ...
+
 
 O_CREAT, O_EXCL, O_TRUNC, O_DIRECTORY, O_NOFOLLOW = 0o100, 0o200, 0o1000, 0o200000, 0o400000
 O_NOATIME, O_CLOEXEC, O_TMPFILE = 0o1000000, 0o2000000, 0o20200000
@@ -78,15 +89,6 @@ class InotifyLimits:
         self.marks = 0
         self.dir_notify_enable = 1
         self.last_cookie = 0
-
-
-class FileSystem(Protocol):
-    """What can be mounted."""
-
-    name: str
-    root: Any
-
-    def close(self) -> None: ...
 
 
 def open_flags(flags: int) -> int:

@@ -13,17 +13,23 @@ import stat
 from pkern.kernel.clock import SECOND
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.typed import TYPE_CHECKING, Any, Hashable, Iterable, Mapping, Protocol, Sequence
+from pkern.kernel.typed import TYPE_CHECKING, Any, Hashable, Iterable, Mapping, Sequence
 from pkern.kernel.vfs.errseq import NO_ERRORS, NO_SAMPLES, ErrorSequence
 
 if TYPE_CHECKING:
-    from typing import ClassVar, Self
+    from typing import ClassVar, Protocol, Self
 
     from pkern.kernel.namespaces.base import Namespace
     from pkern.kernel.vfs.file import File
     from pkern.kernel.vfs.inotify import Mark
     from pkern.kernel.vfs.machine import Caller, Machine
     from pkern.kernel.vfs.mounts import Path
+
+    class Watcher(Protocol):
+        """Who wants to know that POLL* bits may have become true."""
+
+        def news(self, bits: int) -> None: ...
+
 
 PAGE_SIZE = 4096
 ON_DISK = ("file", "dir", "link")  # kinds whose content is the file system's
@@ -48,12 +54,6 @@ NEITHER: Mapping[int, int] = {MAY_READ: errno.EINVAL, MAY_WRITE: errno.EINVAL}
 NOWHERE: frozenset[int] = frozenset()  # lseek does nothing, and says 0
 POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM = 1, 4, 0x40, 0x100
 NEEDS = (lib.NEED_PAGE, lib.NEED_MEMORY)
-
-
-class Watcher(Protocol):
-    """Who wants to know that POLL* bits may have become true."""
-
-    def news(self, bits: int) -> None: ...
 
 
 class Inode:

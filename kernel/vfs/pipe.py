@@ -11,7 +11,7 @@ import stat
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.typed import TYPE_CHECKING, Iterable
 from pkern.kernel.vfs.file import O_DIRECT, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY, File
-from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, POLLIN, POLLOUT, Inode, Watcher
+from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, POLLIN, POLLOUT, Inode
 from pkern.kernel.vfs.readiness import (
     POLLERR,
     POLLHUP,
@@ -24,6 +24,7 @@ from pkern.kernel.vfs.readiness import (
 from pkern.kernel.vfs.slots import GROWS, PACKET, PAGE_SIZE, Ring, Slot
 
 if TYPE_CHECKING:
+    from pkern.kernel.vfs.inode import Watcher
     from pkern.kernel.vfs.machine import Caller, Machine
 
 SLOTS, LEAST_SLOTS = 16, 2  # of a new pipe; of one of a user who has too many

@@ -18,7 +18,7 @@ from pkern.kernel.machine import Kernel
 from pkern.kernel.tasks.program import elf
 from pkern.kernel.tasks.signal.signals import SIGINT, SIGKILL
 from pkern.kernel.tasks.task import Task
-from pkern.kernel.typed import TYPE_CHECKING, Callable, Protocol
+from pkern.kernel.typed import TYPE_CHECKING, Callable
 from pkern.kernel.vfs.console import FileInput, HostInput, Sink, Stream, host_sink
 from pkern.userland.cli import ends
 from pkern.userland.cli.boot import boot
@@ -53,9 +53,18 @@ from pkern.userland.machine_code import (
 
 if TYPE_CHECKING:
     import argparse
+    from typing import Protocol
 
     from pkern.syscalls.strace.tracer import Tracer
     from pkern.userland.harness import Changer
+
+    class Door(Protocol):
+        """Where somebody comes in before a program's first instruction, and after its last."""
+
+        def begin(self, kernel: Kernel, task: Task, stdio: Stdio) -> None: ...
+        def finish(self) -> None: ...
+        def tell_end(self, status: int) -> None: ...
+
 
 HEAD_BYTES = 4096
 ENGINE_ENDS = (Deadlock, EngineError, KernelPanic)  # what ends all programs of a machine
@@ -301,14 +310,6 @@ def run(options: argparse.Namespace) -> int:
         if door is not None:
             door.tell_end(status)
     return status
-
-
-class Door(Protocol):
-    """Where somebody comes in before a program's first instruction, and goes behind its last."""
-
-    def begin(self, kernel: Kernel, task: Task, stdio: Stdio) -> None: ...
-    def finish(self) -> None: ...
-    def tell_end(self, status: int) -> None: ...
 
 
 def _door(options: argparse.Namespace) -> Door | None:
