@@ -27,7 +27,6 @@ from pkern.kernel.typed import TYPE_CHECKING, Any, Iterator
 from pkern.kernel.vfs.file import FdTable, File
 from pkern.kernel.vfs.fs_struct import NOWHERE, FsStruct
 from pkern.kernel.vfs.inode import MAY_READ, Inode
-from pkern.kernel.vfs.readiness import wake
 from pkern.kernel.wait import Restart
 
 if TYPE_CHECKING:
@@ -608,7 +607,7 @@ class Task:
     def tell_pidfds(self) -> None:
         """Let those who wait for the thread, or its process, by a descriptor look again."""
         if self.pid_inode is not None:
-            wake(self.pid_inode)
+            load("pkern.kernel.vfs.readiness").wake(self.pid_inode)
 
     def take_pidfds(self, old: Task) -> None:
         """Be what the descriptors of a thread stand for whose number one has taken over."""

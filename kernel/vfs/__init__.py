@@ -30,7 +30,6 @@ from pkern.kernel.vfs.inode import (
     MappedInode,
 )
 from pkern.kernel.vfs.mounts import NODEV, RDONLY, FsFlags, Mount, MountTable, Path, top
-from pkern.kernel.vfs.readiness import wake
 from pkern.kernel.vfs.walk import DOTS, FREELY, Last, Place, Rules, place_text, walk
 
 if TYPE_CHECKING:
@@ -106,7 +105,7 @@ def open_flags(flags: int) -> int:
 class Vfs:
     """The tree of one machine: tmpfs at /, /tmp and /dev/shm, devices at /dev."""
 
-    def __init__(self, kernel: Machine, drivers: dict[int, type[Inode]]) -> None:
+    def __init__(self, kernel: Machine, drivers: dict[int, Callable[[Any, int], Inode]]) -> None:
         self.kernel = kernel
         self.drivers = drivers  # of devices that are not the file systems' own, by number
         self.inodes: dict[int, Inode] = {}
@@ -242,7 +241,7 @@ class Vfs:
         for cookie in [cookie for cookie in self.mapped_only if cookie not in live]:
             file = self.mapped_only.pop(cookie)
             file.end(0)
-            wake(file.inode)
+            load("pkern.kernel.vfs.readiness").wake(file.inode)
 
     def open_files(self) -> int:
         """Return how many files are open, by a descriptor or in a mapping."""

@@ -14,7 +14,8 @@ from pkern.kernel.mm import policy as policies
 from pkern.kernel.tty.devpts import MOST_TERMINALS, DevPts
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.fs.hugetlbfs import HugetlbFs
-from pkern.kernel.vfs.fs.tmpfs import NO_LIMIT, RamFs, TmpFs
+from pkern.kernel.vfs.fs.ramfs import RamFs
+from pkern.kernel.vfs.fs.tmpfs import NO_LIMIT, TmpFs
 from pkern.kernel.vfs.inode import PAGE_SIZE
 from pkern.kernel.vfs.mounts import (
     DIRSYNC,

@@ -165,8 +165,9 @@ def makedev(major: int, minor: int) -> int:
     return (major & 0xFFF) << 8 | minor & 0xFF | (minor & ~0xFF) << 12 | (major & ~0xFFF) << 32
 
 
+Driver = Callable[[Any, int], Inode]  # makes a node of a machine with a mode
 LOOP_ERRORS = {0x4C80: errno.ENOSPC, 0x4C81: errno.ENODEV, 0x4C82: errno.ENOSPC}
-DEVICES: dict[str, tuple[int, type[Inode]]] = {
+DEVICES: dict[str, tuple[int, Driver]] = {
     "null": (makedev(1, 3), NullDevice),
     "zero": (makedev(1, 5), ZeroDevice),
     "full": (makedev(1, 7), FullDevice),
@@ -185,7 +186,7 @@ LINKS = {
     "stdout": "/proc/self/fd/1",
     "stderr": "/proc/self/fd/2",
 }
-KINDS: dict[str, Callable[[Machine, int], Inode]] = {
+KINDS: dict[str, Driver] = {
     "fifo": function("pkern.kernel.vfs.pipe", "PipeInode"),
     "sock": SocketName,
     "blk": NoBlockDevice,
@@ -195,7 +196,8 @@ KINDS: dict[str, Callable[[Machine, int], Inode]] = {
 def special_inode(kernel: Machine, kind: str, mode: int, rdev: int) -> Inode:
     """Return a new fifo, socket's name or device. kind: as Inode.kind."""
     drivers = {**dict(DEVICES.values()), **kernel.vfs.drivers}
-    inode = KINDS.get(kind, drivers.get(rdev, NoDevice))(kernel, mode)
+    make: Driver = KINDS.get(kind) or drivers.get(rdev) or NoDevice
+    inode = make(kernel, mode)
     if kind in ("chr", "blk"):
         inode.rdev = rdev
     return inode

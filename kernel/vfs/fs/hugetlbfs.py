@@ -8,7 +8,8 @@ from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm.hugetlb import HUGE_SIZE
 from pkern.kernel.typed import TYPE_CHECKING
-from pkern.kernel.vfs.fs.tmpfs import NO_LIMIT, HolelessInode, Room, TmpFs, TmpfsDir
+from pkern.kernel.vfs.fs.ramfs import HolelessInode
+from pkern.kernel.vfs.fs.tmpfs import NO_LIMIT, Room, TmpFs, TmpfsDir
 from pkern.kernel.vfs.inode import UNWRITTEN, Inode
 
 if TYPE_CHECKING:
