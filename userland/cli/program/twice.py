@@ -67,8 +67,9 @@ def _recorded(options: argparse.Namespace, stdin: Callable[[Kernel], Stream]) ->
 
 def read_before(options: argparse.Namespace) -> Callable[[Kernel], Stream]:
     """Read standard input to its end; return what makes an input of it, which polls like it."""
+    kind: type[Stream] = FileInput
     if options.stdin is not None:
-        data, kind = contents(options.stdin), FileInput
+        data = contents(options.stdin)
     elif os.isatty(STDIN):
         data, kind = b"", Stream
     else:
