@@ -82,8 +82,8 @@ class RandomDevice(NullDevice):
         raise SyscallError(errno.EINVAL)
 
 
-class UserfaultDevice(NullDevice):
-    """/dev/userfaultfd: whoever may open it may make userfaultfds (an ioctl)."""
+class ControlDevice(NullDevice):
+    """A device for ioctl alone. Errors: EINVAL (read, write)."""
 
     is_sink = False
     splices = 0
@@ -93,6 +93,10 @@ class UserfaultDevice(NullDevice):
 
     def write(self, pos: int, data: bytes, task: Caller | None = None) -> int:
         raise SyscallError(errno.EINVAL)
+
+
+class UserfaultDevice(ControlDevice):
+    """/dev/userfaultfd: whoever may open it may make userfaultfds (an ioctl)."""
 
 
 class WatchedRandom(RandomDevice):
@@ -114,17 +118,8 @@ class NoDevice(Inode):
         raise SyscallError(errno.ENXIO)
 
 
-class LoopControl(NullDevice):
+class LoopControl(ControlDevice):
     """/dev/loop-control: there are no loop devices to be had."""
-
-    is_sink = False
-    splices = 0
-
-    def read(self, pos: int, nbytes: int) -> bytes:
-        raise SyscallError(errno.EINVAL)
-
-    def write(self, pos: int, data: bytes, task: Caller | None = None) -> int:
-        raise SyscallError(errno.EINVAL)
 
     def ioctl(self, task: Caller, file: File, request: int, arg: int) -> int:
         """Refuse. Errors: ENOSPC (LOOP_CTL_GET_FREE), ENODEV (by number), ENOSYS."""
