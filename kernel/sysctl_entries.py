@@ -539,6 +539,9 @@ ENTRIES = (
         "vm.nonlinear",
         "1 opens nonlinear mappings to all; at 0 they want CAP_IPC_LOCK (EPERM), and"
         " remap_file_pages splits ordinary VMAs.",
+        "memory",
+        "nonlinear_open",
+        default=0,
         high=1,
     ),
     Entry("vm.nonlinear_emulated", "1: remap_file_pages splits VMAs, as Linux since 4.0.", high=1),

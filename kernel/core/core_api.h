@@ -211,7 +211,6 @@ struct need {
 struct tunables {
 	uint64_t max_map_count;
 	uint64_t mmap_min_addr;
-	uint64_t nonlinear; /* is the gate open */
 	uint64_t nonlinear_max_pages;
 	uint64_t nonlinear_mixing;
 	uint64_t nonlinear_emulated;
@@ -634,6 +633,9 @@ int64_t mm_msync_check(mm *mm, uint64_t addr, uint64_t len, uint64_t flags);
 int64_t mm_mincore(mm *mm, uint64_t addr, uint64_t len, uint8_t *vec);
 int64_t mm_remap_file_pages(mm *mm, uint64_t addr, uint64_t size, uint64_t prot, uint64_t pgoff,
 			    uint64_t flags, file *f);
+/* The same where the gate is closed: ordinary mappings are split, as by Linux since 4.0. */
+int64_t mm_remap_behind_gate(mm *mm, uint64_t addr, uint64_t size, uint64_t prot, uint64_t pgoff,
+			     uint64_t flags, file *f);
 /* Faults a range in, as mmap and mlock do: bytes done, fewer if a need arose or it was long. */
 int64_t mm_populate(mm *mm, uint64_t addr, uint64_t len);
 int64_t mm_fault(mm *mm, uint64_t addr, uint64_t access);

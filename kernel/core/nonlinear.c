@@ -272,10 +272,10 @@ static int64_t remap(struct remap *r, enum remap_form form)
 	return is_told(r->mm->machine) ? remap_told(r, form) : remap_as(r, form);
 }
 
-int64_t mm_remap_file_pages(mm *mm, uint64_t addr, uint64_t size, uint64_t prot, uint64_t pgoff,
-			    uint64_t flags, file *f)
+/* ordinary: how a mapping that is not special is remapped. */
+INLINE int64_t remap_pages(mm *mm, uint64_t addr, uint64_t size, uint64_t prot, uint64_t pgoff,
+			   uint64_t flags, file *f, enum remap_form ordinary)
 {
-	const struct tunables *t = &mm->machine->tunables;
 	struct remap r = { .mm = mm, .pgoff = pgoff, .prot = prot, .flags = flags, .file = f };
 	struct vma *found = vma_find(mm, addr & PAGE_MASK);
 	bool special = found && found->flags & VM_SPECIAL;
@@ -287,8 +287,7 @@ int64_t mm_remap_file_pages(mm *mm, uint64_t addr, uint64_t size, uint64_t prot,
 	r.vma = found;
 	if (!found || found->start > r.start || !(found->flags & VM_SHARED))
 		return -EINVAL;
-	/* Who may pass a closed gate changes an ordinary mapping as today's Linux lets all. */
-	if (!special && (t->nonlinear_emulated || !t->nonlinear))
+	if (ordinary == REMAP_EMULATED && !special)
 		return remap(&r, REMAP_EMULATED);
 	if (found->flags & VM_SEALED)
 		return -EPERM;
@@ -296,5 +295,19 @@ int64_t mm_remap_file_pages(mm *mm, uint64_t addr, uint64_t size, uint64_t prot,
 		return -EINVAL;
 	if (special)
 		return remap(&r, REMAP_SPECIAL);
-	return t->nonlinear_mixing ? remap(&r, REMAP_MIXED) : -EINVAL;
+	return mm->machine->tunables.nonlinear_mixing ? remap(&r, REMAP_MIXED) : -EINVAL;
+}
+
+int64_t mm_remap_file_pages(mm *mm, uint64_t addr, uint64_t size, uint64_t prot, uint64_t pgoff,
+			    uint64_t flags, file *f)
+{
+	uint64_t emulated = mm->machine->tunables.nonlinear_emulated;
+	return remap_pages(mm, addr, size, prot, pgoff, flags, f,
+			   emulated ? REMAP_EMULATED : REMAP_MIXED);
+}
+
+int64_t mm_remap_behind_gate(mm *mm, uint64_t addr, uint64_t size, uint64_t prot, uint64_t pgoff,
+			     uint64_t flags, file *f)
+{
+	return remap_pages(mm, addr, size, prot, pgoff, flags, f, REMAP_EMULATED);
 }

@@ -178,6 +178,7 @@ class Memory:
         self.dirty_bytes, self.dirty_background_bytes = 0, 0  # not 0: instead of the ratio
         self.hugetlb_shm_group = 0
         self.allocstall = 0  # direct reclaims
+        self.nonlinear_open = 0  # vm.nonlinear, where the hot path looks
         self._dropped = 0
         self.min_free_kbytes = default_min_free(ram)
 

@@ -31,7 +31,6 @@ HUGE = lib.MAP_HUGETLB
 MS_SYNC = 4
 PATIENCE = 64  # tries beyond one a page
 NULL = ffi.NULL
-GATE_CLOSED = "vm.nonlinear is 0"
 
 core_mmap, core_munmap, core_remap = lib.mm_mmap, lib.mm_munmap, lib.mm_remap_file_pages
 
@@ -41,10 +40,9 @@ def _watched() -> Any:
     return late.load("pkern.syscalls.memory.watched")
 
 
-def _gate(task: Task) -> None:
-    """Refuse what vm.nonlinear does not open. Errors: EPERM."""
-    if not task.kernel.memory.tunables.nonlinear and not task.capable("CAP_IPC_LOCK"):
-        raise SyscallError(errno.EPERM, GATE_CLOSED)
+def _gate() -> Any:
+    """Return who may make nonlinear mappings where vm.nonlinear is 0."""
+    return late.load("pkern.kernel.tasks.gate")
 
 
 def _need_huge(inode: Inode) -> None:
@@ -79,7 +77,7 @@ def mmap(
     if flags & OF_WHAT == MAP_ANONYMOUS and not offset & PAGE_MASK:
         handle = NULL
     elif flags & MAP_NONLINEAR and flags & 0xF != 3:
-        _gate(task)
+        _gate().check(task)
         if signed32(fd) != -1:
             raise SyscallError(errno.EINVAL)
         handle = NULL
@@ -159,13 +157,12 @@ def remap_file_pages(
     Errors: EPERM (vm.nonlinear is 0 and no CAP_IPC_LOCK) before any other; EINVAL, EBADF, EACCES,
     ENOMEM (vm.nonlinear_max_pages). Source: remap_file_pages(2) of 2.6; docs/nonlinear.md.
     """
-    if not task.kernel.memory.tunables.nonlinear and not task.capable("CAP_IPC_LOCK"):
-        raise SyscallError(errno.EPERM, GATE_CLOSED)
+    remap = core_remap if task.kernel.memory.nonlinear_open else _gate().remap_behind(task)
     file = task.fds.files.get(fd)  # looked at only where addr lies in a special VMA
     handle = file.handle if file is not None else NULL
     result: int
     mm, attempt = task.mm, 0
-    while (result := core_remap(mm.handle, addr, size, prot, pgoff, flags, handle)) < 0:
+    while (result := remap(mm.handle, addr, size, prot, pgoff, flags, handle)) < 0:
         if attempt > 2 * (size // PAGE_SIZE) + PATIENCE:
             raise SyscallError(errno.ENOMEM)  # it loses pages while it waits for others
         task.kernel.memory.serve(task, result, attempt)

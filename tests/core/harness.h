@@ -335,7 +335,6 @@ static void world_begin(struct world *w, uint64_t rmap, uint64_t nrpte)
 {
 	struct machine_params params = { NR_RAM_PAGES, rmap, nrpte, 1, 0, NR_TEST_NODES };
 	*w = (struct world){ .m = machine_create(&params), .rmap = rmap };
-	machine_tunables(w->m)->nonlinear = 1; /* closed, the gate has all remaps emulated */
 	w->limits = (struct limits){
 		.as = ~0ul, .data = ~0ul, .stack = 8ul << 20, .memlock = ~0ul, .may_lock = 1
 	};

@@ -448,9 +448,9 @@ static void emulation_splits_vmas(struct world *w)
 {
 	file *f = memory_file(w, 4);
 	uint64_t at = map(w, 4, RW, MAP_SHARED, f, 0);
-	machine_tunables(w->m)->nonlinear = 0; /* behind a closed gate nothing is nonlinear */
 	for (uint64_t i = 0; i < 4; i++)
-		STEP(w, remap(w, at + PAGES(i), 1, 3 - i, 0, NULL), 0);
+		STEP(w, mm_remap_behind_gate(w->mm, at + PAGES(i), PAGES(1), 0, 3 - i, 0, NULL), 0);
+	machine_tunables(w->m)->nonlinear_emulated = 1;
 	EXPECT_EQ(nr_vmas(w->mm), 4);
 	for (uint64_t i = 0; i < 4; i++)
 		EXPECT_EQ(load(w, w->mm, at + PAGES(i)), store_byte(0, 3 - i));

@@ -13,6 +13,7 @@ import struct
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm.mm import NO_PKEY, Mm
+from pkern.kernel.tasks import gate
 from pkern.kernel.typed import TYPE_CHECKING, Any, Callable
 from pkern.kernel.vfs.inode import Inode
 from pkern.kernel.vfs.proc.inode import task_of
@@ -31,12 +32,6 @@ NO_FD = (1 << 64) - 1
 core_remap = lib.mm_remap_file_pages
 
 
-def _gate(task: Task) -> None:
-    """Refuse what vm.nonlinear does not open. Errors: EPERM."""
-    if not task.kernel.memory.tunables.nonlinear and not task.capable("CAP_IPC_LOCK"):
-        raise SyscallError(errno.EPERM)
-
-
 def _file(task: Task, fd: int) -> Any:
     return task.fds.get(fd).handle if fd != NO_FD else ffi.NULL
 
@@ -44,7 +39,7 @@ def _file(task: Task, fd: int) -> Any:
 def _mmap(mm: Mm, task: Task, a: tuple[int, ...]) -> None:
     addr, length, prot, flags, fd, offset = a
     if flags & lib.MAP_NONLINEAR and flags & lib.MAP_TYPE != lib.MAP_SHARED_VALIDATE:
-        _gate(task)
+        gate.check(task)
     elif not flags & lib.MAP_ANONYMOUS and fd == NO_FD:
         raise SyscallError(errno.EBADF)
     if offset % PAGE_SIZE or not flags & lib.MAP_FIXED:
@@ -63,11 +58,10 @@ def _mprotect(mm: Mm, task: Task, a: tuple[int, ...]) -> None:
 
 def _remap(mm: Mm, task: Task, a: tuple[int, ...]) -> None:
     addr, length, prot, flags, fd, page = a
-    if not task.kernel.memory.tunables.nonlinear:
-        _gate(task)
+    remap = core_remap if task.kernel.memory.nonlinear_open else gate.remap_behind(task)
     handle = task.fds.get(fd).handle
-    if core_remap(mm.handle, addr, length, prot, page, flags, handle):
-        mm.call(core_remap, addr, length, prot, page, flags, handle)
+    if remap(mm.handle, addr, length, prot, page, flags, handle):
+        mm.call(remap, addr, length, prot, page, flags, handle)
 
 
 def _madvise(mm: Mm, task: Task, a: tuple[int, ...]) -> None:
