@@ -153,6 +153,7 @@ class Difference:
     """A row of the table: an aspect, the divergences it covers (of a state: fields), then, and why.
 
     before: it is allowed only beside a host that is older than this release.
+    where: it is allowed only beside a host of which this is true.
     """
 
     aspect: Aspect
@@ -160,6 +161,17 @@ class Difference:
     then: Then
     reason: str
     before: Release | None = None
+    where: Callable[[], bool] | None = None
+
+    @property
+    def of_any_host(self) -> bool:
+        """Whether it is so beside every host, whatever its release and how it is set."""
+        return self.before is None and self.where is None
+
+    def is_beside(self, release: Release) -> bool:
+        """Whether it is so beside this host, of a release."""
+        older = self.before is None or release < self.before
+        return older and (self.where is None or self.where())
 
 
 def _tail_shows(divergence: Divergence) -> bool:
@@ -338,8 +350,8 @@ def _joined(layout: Layout) -> list[Area]:
 
 
 def _refers(divergence: Divergence) -> bool:
-    """Referenced differs, on a host whose pages are on lists by generation."""
-    return lists_by_generation() and divergence.fields == {"smaps Referenced"}
+    """Referenced differs."""
+    return divergence.fields == {"smaps Referenced"}
 
 
 def _seals_execution(divergence: Divergence) -> bool:
@@ -428,6 +440,7 @@ DIFFERENCES: tuple[Difference, ...] = (
         Then.GO_ON,
         "which pages are Referenced on a Linux that has them on lists by generation (MGLRU); here "
         "they are on two lists, as on one where that is switched off",
+        where=lists_by_generation,
     ),
     Difference(
         Aspect.RESULT,
@@ -516,7 +529,7 @@ def allowed(
     host: the release that it was compared with; this host's if None.
     """
     release = host or host_release()
-    rows = [row for row in table if row.before is None or release < row.before]
+    rows = [row for row in table if row.is_beside(release)]
     found = [_row_of(part, rows) for part in divergence.parts]
     return tuple(dict.fromkeys(row for row in found if row)) if all(found) else ()
 
