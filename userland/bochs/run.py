@@ -10,7 +10,7 @@ import contextlib
 import re
 import time
 import zlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,29 +32,17 @@ class BochsError(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
-class BochsResult:
-    """One run: the guest's sum beside zlib's, and what it cost.
+class BochsResult(Report):
+    """A run whose sum is checked: the guest's beside zlib's, and what it cost.
 
-    crc: by the guest. zlib_crc: by the host, of the same bytes. vmas: the task's most at one time.
-    faults: page faults of the emulator task. tlb_fills: TLB misses served in C; that figure and
-    seconds vary with the host's speed, all others are the same at every run.
+    crc: by the guest. zlib_crc: by the host, of the same bytes. seconds and tlb_fills vary with the
+    host's speed, all other figures are the same at every run.
     """
 
-    mode: str
-    note: str
     crc: int
     zlib_crc: int
     file_bytes: int
-    remap_calls: int
-    mmap_calls: int
-    window_drops: int
-    stale_pages: int
-    evictions: int
-    vmas: int
-    faults: int
-    tlb_fills: int
     seconds: float
-    maps: str
 
     @property
     def correct(self) -> bool:
@@ -209,21 +197,11 @@ def _result(report: Report, file_bytes: int, expected: int, seconds: float) -> B
         said = report.output[:200].decode(errors="replace").strip()
         raise BochsError(f"the guest halted without a sum; it said: {said or 'nothing'}")
     return BochsResult(
-        mode=report.mode,
-        note=report.note,
+        **asdict(report),
         crc=int(found[1], 16),
         zlib_crc=expected,
         file_bytes=file_bytes,
-        remap_calls=report.remap_calls,
-        mmap_calls=report.mmap_calls,
-        window_drops=report.window_drops,
-        stale_pages=report.stale_pages,
-        evictions=report.evictions,
-        vmas=report.vmas,
-        faults=report.faults,
-        tlb_fills=report.tlb_fills,
         seconds=seconds,
-        maps=report.maps,
     )
 
 
