@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from enum import Flag, IntEnum
-from types import TracebackType
 from typing import Any
 
 from pkern.kernel.core import ffi, lib
@@ -118,17 +117,6 @@ class Cpu:
         raise CpuUnavailable(
             f"{reason}; install it by pip install '.[emulators]' in pkern's folder"
         )
-
-    def __enter__(self) -> Cpu:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Give the engine back; a second call does nothing."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -411,7 +412,7 @@ def test_what_is_recorded_is_not_run_again(tmp_path: Path) -> None:
 
 
 def test_sequences_reach_every_call_and_every_end() -> None:
-    with Host() as host:
+    with closing(Host()) as host:
         seen = set()
         for index in range(1500):
             calls = sequence(4, index, 30, host.window)
@@ -432,7 +433,7 @@ def test_sequences_reach_every_call_and_every_end() -> None:
 
 
 def test_a_sequence_depends_on_its_seed_alone() -> None:
-    with Host() as host:
+    with closing(Host()) as host:
         window = host.window
     assert sequence(5, 7, 30, window) == sequence(5, 7, 30, window)
     assert sequence(5, 7, 30, window) != sequence(5, 8, 30, window)
@@ -440,7 +441,7 @@ def test_a_sequence_depends_on_its_seed_alone() -> None:
 
 def test_the_host_agrees_with_itself() -> None:
     """Whatever the oracle compares is deterministic on the host."""
-    with Host() as one, Host() as other:
+    with closing(Host()) as one, closing(Host()) as other:
         for index in range(200):
             calls = sequence(6, index, 30, one.window)
             assert one.run(calls) == other.run(calls)
@@ -481,7 +482,7 @@ def test_shrinking_makes_no_limit_of_time_of_another() -> None:
 def test_the_c_program_does_what_the_runner_does(
     index: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Host() as host:
+    with closing(Host()) as host:
         drawn = sequence(7, index, 30, host.window)
         # Of one process: what two of them print comes in an order of its own.
         calls = tuple(call for call in drawn if not call.actor and call.kind is not Kind.FORK)

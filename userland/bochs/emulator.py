@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 
 from pkern.userland.bochs.image import guest_image
@@ -89,7 +90,7 @@ class Machine:
         """
         task = self.sys.task
         window = CpuWindow(self.window.addr, WINDOW_BYTES, self.ram, self.ram_bytes, budget)
-        with Cpu(task.kernel.memory.core, task.mm.handle, window) as cpu:
+        with closing(Cpu(task.kernel.memory.core, task.mm.handle, window)) as cpu:
             cpu.reset(plan.start)
             self._loop(cpu)
             return self._report(cpu)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import IO
 
 from pkern.userland.conform import answers
@@ -73,14 +72,3 @@ class Host:
         self._stdout.close()  # first: a runner that still writes must not wait for us
         self._stdin.close()
         self._process.wait()
-
-    def __enter__(self) -> Host:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 
 from pkern.kernel.machine import Kernel
 from pkern.kernel.vfs.console import Stream
@@ -116,18 +115,6 @@ class Model:
         Errors: KernelBug.
         """
         self.kernel.close()
-
-    def __enter__(self) -> Model:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is None:
-            self.close()
 
 
 def _spans(layout: Layout) -> list[tuple[int, int, str]]:
