@@ -12,7 +12,7 @@ from pkern.kernel.clock import Clock
 from pkern.kernel.typed import Callable
 from pkern.kernel.values import NamedTuple
 
-KERN_ERR, KERN_WARNING, KERN_INFO, KERN_DEBUG = 3, 4, 6, 7
+KERN_ERR, KERN_WARNING, KERN_INFO = 3, 4, 6
 MAX_LINES = 10_000
 
 # structlog's level (as in logging) of each of the kernel's.

@@ -12,7 +12,6 @@ from pkern.syscalls.table import TABLE, Kind, Syscall
 
 ENTER, EXIT = "syscalls:sys_enter_", "syscalls:sys_exit_"
 NR = Field("int", "__syscall_nr")
-LENGTH_OF = "_len"
 WITH_LENGTH = (Kind.IN, Kind.OUT)
 
 

@@ -26,7 +26,6 @@ from pkern.syscalls import abi, answers
 from pkern.userland.engine import engine_library
 from pkern.userland.given import Given, give, make_directory
 
-ELF_MAGIC = b"\x7fELF"
 STDIN, STDOUT, STDERR = 0, 1, 2
 StrPath = str | os.PathLike[str]
 
@@ -51,13 +50,6 @@ def of_host(kernel: Kernel) -> Stdio:
         Stream(kernel, b"", host_sink(STDOUT)),
         Stream(kernel, b"", host_sink(STDERR)),
     )
-
-
-def is_program(path: StrPath) -> bool:
-    """Tell whether a file of the host is an ELF program or a script."""
-    with open(path, "rb") as file:
-        head = file.read(4)
-    return head == ELF_MAGIC or head.startswith(b"#!")
 
 
 def boot_scheduler(kernel: Kernel) -> Scheduler:

@@ -56,7 +56,6 @@ LISTS = tuple(
     (name, int(getattr(lib, "LRU_" + name.upper())))
     for name in ("inactive_anon", "active_anon", "inactive_file", "active_file", "unevictable")
 )
-TYPE_BITS = 5  # of a swap entry: which area
 Who = Any  # a Task, a pid or None
 
 

@@ -12,7 +12,7 @@ MAPPED = bytes(10) + b"\xff\xff"
 ANY4, ANY6 = MAPPED + bytes(4), bytes(16)
 LOOPBACK4, LOOPBACK6 = MAPPED + b"\x7f\0\0\1", bytes(15) + b"\1"
 BROADCAST = MAPPED + b"\xff" * 4
-V4_BYTES, V6_LEAST, V6_BYTES = 16, 24, 28  # of sockaddr_in, of RFC 2133's and today's sockaddr_in6
+V4_BYTES, V6_LEAST = 16, 24  # of sockaddr_in, of RFC 2133's sockaddr_in6
 
 
 class Endpoint(NamedTuple):

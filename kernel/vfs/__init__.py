@@ -33,21 +33,11 @@ from pkern.kernel.vfs.mounts import NODEV, RDONLY, FsFlags, Mount, MountTable, P
 from pkern.kernel.vfs.walk import DOTS, FREELY, Last, Place, Rules, place_text, walk
 
 if TYPE_CHECKING:
-    from typing import Protocol
-
     from pkern.kernel.vfs.inotify import Notify
     from pkern.kernel.vfs.leases import Lease, Leases
     from pkern.kernel.vfs.locks import Locks
     from pkern.kernel.vfs.machine import Caller, Machine
     from pkern.kernel.vfs.pipe import PipeLimits
-
-    class FileSystem(Protocol):
-        """What can be mounted."""
-
-        name: str
-        root: Any
-
-        def close(self) -> None: ...
 
 
 O_CREAT, O_EXCL, O_TRUNC, O_DIRECTORY, O_NOFOLLOW = 0o100, 0o200, 0o1000, 0o200000, 0o400000

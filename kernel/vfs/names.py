@@ -88,11 +88,6 @@ def made(place: Place, inode: Inode) -> Inode:
     return inode
 
 
-def new_mode(directory: Inode, mode: int) -> int:
-    """Return the mode of a new directory: the set-group-id bit is inherited."""
-    return mode | directory.mode & S_ISGID
-
-
 def drop_privileges(task: Caller, inode: Inode) -> None:
     """Clear set-user-id and set-group-id, and capabilities, when the content changes."""
     drop_caps(inode)

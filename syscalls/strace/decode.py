@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 SHOWN_BYTES = 32
 SHOWN_ITEMS = 32
-PATH_SHOWN = 4096
 INFINITY = (1 << 64) - 1
 MASK_IN_FRAME = 296
 OCTAL_DIGITS = [b"%d" % digit for digit in range(8)]

@@ -15,7 +15,6 @@ from pkern.kernel.values import NamedTuple
 
 PLACES = range(4)
 STATUS, CONTROL = 6, 7
-STATUS_FIXED = 0xFFFF0FF0
 EXECUTE, WRITE, ACCESS = 0, 1, 3
 LENGTHS = {0: 1, 1: 2, 2: 8, 3: 4}
 TASK_SIZE = 0x7FFF_FFFF_F000

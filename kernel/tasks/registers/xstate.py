@@ -18,7 +18,6 @@ from pkern.kernel.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pkern.kernel.cpu.processor import Context
-    from pkern.kernel.tasks.machine import Machine
     from pkern.kernel.tasks.task import Task
 
 FXSAVE_BYTES = 512
@@ -38,11 +37,6 @@ PKRU_IN_HANDLER = 0x55555554  # a handler begins with the right to key 0 only
 START_FXSAVE = (
     struct.pack("<HHBBHQQII", 0x37F, 0, 0, 0, 0, 0, 0, 0x1F80, 0xFFFF).ljust(FXSAVE_BYTES, b"\0")
 )  # fmt: skip
-
-
-def image_bytes(kernel: Machine) -> int:
-    """Return how many bytes of a frame hold the state."""
-    return XSTATE_BYTES + 4 if kernel.has_cpu("pku") else FXSAVE_BYTES
 
 
 def image(task: Task) -> bytes:
