@@ -112,12 +112,6 @@ static int64_t stopped(mm *mm, int64_t err, uint64_t done)
 	return err;
 }
 
-static uint64_t in_page(uint64_t addr, uint64_t left)
-{
-	uint64_t room = PAGE_SIZE - (addr & ~PAGE_MASK);
-	return left < room ? left : room;
-}
-
 int64_t user_read(mm *mm, uint64_t addr, void *buf, uint64_t nbytes)
 {
 	for (uint64_t done = 0, n; done < nbytes; done += n) {

@@ -449,6 +449,11 @@ TELLS void event_record(machine *m, enum event_kind kind, uint64_t a, uint64_t b
 TELLS void exception_record(mm *mm, uint64_t addr, uint64_t access, uint64_t own);
 
 /* page.c */
+static inline uint64_t in_page(uint64_t pos, uint64_t left) /* bytes of left in pos's page */
+{
+	uint64_t room = PAGE_SIZE - (pos & ~PAGE_MASK);
+	return left < room ? left : room;
+}
 static inline struct page *pfn_page(machine *m, uint64_t pfn)
 {
 	assert(pfn < m->nr_pages);

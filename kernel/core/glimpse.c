@@ -39,12 +39,6 @@ static bool from_mapping(mapping *mp, uint64_t pos, void *buf, uint64_t n)
 	return true;
 }
 
-static uint64_t in_page(uint64_t pos, uint64_t left)
-{
-	uint64_t room = PAGE_SIZE - (pos & ~PAGE_MASK);
-	return left < room ? left : room;
-}
-
 int64_t mapping_glimpse(mapping *mp, uint64_t pos, void *buf, uint64_t nbytes)
 {
 	if (pos >= mp->size)

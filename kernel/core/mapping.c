@@ -410,12 +410,6 @@ static int64_t some_or(mapping *mp, uint64_t done, int64_t err)
 	return done ? (int64_t)done : err;
 }
 
-static uint64_t chunk_at(uint64_t pos, uint64_t left) /* bytes in pos's page */
-{
-	uint64_t room = PAGE_SIZE - (pos & ~PAGE_MASK);
-	return left < room ? left : room;
-}
-
 /* No page is in the cache at pos: is there none at all? */
 static bool reads_zeroes(mapping *mp, uint64_t pos)
 {
@@ -435,7 +429,7 @@ static int64_t copy_out(mapping *mp, uint64_t pos, void *buf, uint64_t nbytes, p
 	if (nbytes > mp->size - pos)
 		nbytes = mp->size - pos;
 	for (uint64_t done = 0, n; done < nbytes; done += n) {
-		n = chunk_at(pos + done, nbytes - done);
+		n = in_page(pos + done, nbytes - done);
 		char *to = (char *)buf + done;
 		struct page *page = page_of_pos(mp, pos + done);
 		if (!page && reads_zeroes(mp, pos + done)) {
@@ -499,7 +493,7 @@ static void write_page(mapping *mp, uint64_t pos, const void *from, uint64_t n)
 int64_t mapping_write(mapping *mp, uint64_t pos, const void *buf, uint64_t nbytes)
 {
 	for (uint64_t done = 0, n; done < nbytes; done += n) {
-		n = chunk_at(pos + done, nbytes - done);
+		n = in_page(pos + done, nbytes - done);
 		int64_t err = zero_gap(mp, pos + done);
 		if (!err)
 			err = page_for_write(mp, pos + done, n);

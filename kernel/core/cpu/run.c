@@ -558,8 +558,7 @@ uint64_t read_code(processor *p, uint64_t address, uint8_t *bytes, uint64_t max)
 
 		if (at < 0)
 			break;
-		n = PAGE_SIZE - ((address + done) & ~PAGE_MASK);
-		n = n < max - done ? n : max - done;
+		n = in_page(address + done, max - done);
 		memcpy(bytes + done, p->machine->arena + at, n);
 	}
 	return done;
