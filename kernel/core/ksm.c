@@ -66,11 +66,11 @@ static TELLS void tell_item(machine *m, enum event_kind kind, const struct ksm_i
 	event_record(m, kind, pfn, in_arena(m, item), in_arena(m, item->mm->pgd), (uint64_t)err, 0);
 }
 
+/* merged: the frame as a page that is merged already, 0: it only becomes one. */
 static TELLS void tell_merge(machine *m, const struct ksm_item *item, const struct page *shared,
-			     bool first, int64_t err)
+			     uint64_t merged, int64_t err)
 {
-	uint64_t pfn = page_pfn(m, shared);
-	event_record(m, EVENT_KSM_MERGE, first ? 0 : pfn, pfn, in_arena(m, item),
+	event_record(m, EVENT_KSM_MERGE, merged, page_pfn(m, shared), in_arena(m, item),
 		     in_arena(m, item->mm->pgd), (uint64_t)err);
 }
 
@@ -307,11 +307,21 @@ static bool show(machine *m, const struct ksm_item *item, struct page *shared)
 	return true;
 }
 
-static bool replace(machine *m, const struct ksm_item *item, struct page *shared, bool first)
+/* Show a page that others share already. */
+static bool replace(machine *m, const struct ksm_item *item, struct page *shared)
 {
 	bool done = show(m, item, shared);
 	if (is_told(m))
-		tell_merge(m, item, shared, first, done ? 0 : -EFAULT);
+		tell_merge(m, item, shared, page_pfn(m, shared), done ? 0 : -EFAULT);
+	return done;
+}
+
+/* Show a page that is shared from now on. */
+static bool replace_first(machine *m, const struct ksm_item *item, struct page *shared)
+{
+	bool done = show(m, item, shared);
+	if (is_told(m))
+		tell_merge(m, item, shared, 0, done ? 0 : -EFAULT);
 	return done;
 }
 
@@ -507,12 +517,12 @@ static void merge_two(machine *m, struct ksm_item *item, struct ksm_item *other,
 	if (!node)
 		return;
 	struct page *shared = page_of_node(m, node);
-	bool first = replace(m, other, shared, true);
+	bool first = replace_first(m, other, shared);
 	if (first) {
 		leave_unstable(m, other);
 		item_join(m, other, node);
 	}
-	if (first && replace(m, item, shared, false))
+	if (first && replace(m, item, shared))
 		item_join(m, item, node);
 	page_put(m, shared); /* with whoever maps it, or not at all */
 }
@@ -565,7 +575,7 @@ static void consider(machine *m, struct ksm_item *item, struct page *page)
 	}
 	struct ksm_node *node = stable_find(m, page, tree_of_page(m, page));
 	if (node) {
-		if (replace(m, item, page_of_node(m, node), false))
+		if (replace(m, item, page_of_node(m, node)))
 			item_join(m, item, node);
 		return;
 	}
