@@ -365,16 +365,8 @@ def _all_others(task: Task) -> list[Task]:
 
 
 def _thread_kill(task: Task, tid: int, signo: int) -> int:
-    target = task.find(tid)
-    if target is None:
-        raise SyscallError(errno.ESRCH)
-    _check_number(signo)
-    if not may_signal(task, target, signo):
-        raise SyscallError(errno.EPERM)
-    if signo:
-        info = SigInfo(signo, SI_TKILL, si_pid=task.tgid, si_uid=task.cred.uid)
-        send_to_thread(target, within_limit(target, info))
-    return 0
+    told = SigInfo(signo, SI_TKILL, si_pid=task.tgid, si_uid=task.cred.uid)
+    return _queue(task, task.find(tid), signo, told, send_to_thread)
 
 
 def _need_thread(task: Task, tgid: int, tid: int) -> None:
@@ -424,7 +416,10 @@ def _need_code(task: Task, target: Task | None, told: SigInfo) -> None:
 
 
 def _queue(task: Task, target: Task | None, signo: int, told: SigInfo, sending: Sending) -> int:
-    """Send a task, or its process, a signal with a value. Errors: as rt_sigqueueinfo."""
+    """Send a task, or its process, a signal that says what is told.
+
+    Errors: EINVAL, ESRCH, EPERM; as within_limit.
+    """
     if target is None:
         raise SyscallError(errno.ESRCH)
     _check_number(signo)
