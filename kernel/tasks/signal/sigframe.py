@@ -95,6 +95,18 @@ def place(stack: AltStack, rsp: int, flags: int, nbytes: int) -> tuple[int, int]
     return frame, fpu
 
 
+def _ucontext(task: Task, regs: dict[str, int], fpu: int, nbytes: int) -> bytes:
+    """Return struct ucontext. fpu, nbytes: where the extended state lies, and how much it is."""
+    thread, stack = task.thread, task.thread.alt_stack
+    uc_flags = UC_FLAGS | (UC_FP_XSTATE if nbytes > xstate.FXSAVE_BYTES else 0)
+    cr2, code, vector = thread.fault
+    mask = task.signals.blocked if thread.saved_mask is None else thread.saved_mask
+    return UCONTEXT.pack(
+        uc_flags, 0, stack.base, stack.flags, 0, stack.nbytes,
+        *_SAVED_OF(regs), SEGMENTS, code, vector, 0, cr2, fpu, mask,
+    )  # fmt: skip
+
+
 def _mask_in_handler(task: Task, signo: int, action: Sigaction) -> int:
     mask = task.signals.blocked | action.mask
     if not action.flags & SA_NODEFER:
@@ -111,16 +123,10 @@ def setup(task: Task, info: SigInfo, action: Sigaction) -> None:
     stack = thread.alt_stack
     state = xstate.image(task)
     frame, fpu = place(stack, regs["rsp"], action.flags, len(state))
-    uc_flags = UC_FLAGS | (UC_FP_XSTATE if len(state) > xstate.FXSAVE_BYTES else 0)
-    cr2, code, vector = thread.fault
-    mask = task.signals.blocked if thread.saved_mask is None else thread.saved_mask
-    ucontext = UCONTEXT.pack(
-        uc_flags, 0, stack.base, stack.flags, 0, stack.nbytes,
-        *_SAVED_OF(regs), SEGMENTS, code, vector, 0, cr2, fpu, mask,
-    )  # fmt: skip
+    below = struct.pack("<Q", action.restorer) + _ucontext(task, regs, fpu, len(state))
     pkru, task.mm.pkru = task.mm.pkru, 0  # the kernel may write any stack that the task could
     try:
-        task.mm.copy_out(frame, struct.pack("<Q", action.restorer) + ucontext + pack_siginfo(info))
+        task.mm.copy_out(frame, below + pack_siginfo(info))
         task.mm.copy_out(fpu, state)
     except SyscallError:
         task.mm.pkru = pkru

@@ -537,11 +537,11 @@ class HostFs:
 
     def place_of(self, inode: Inode) -> tuple[HostDir, str]:
         """Return a directory and a name that an inode has. Errors: ENOENT (none is known)."""
-        for directory in [self.root, *self._known.values()]:
-            if isinstance(directory, HostDir):
-                for name, entry in directory.entries.items():
-                    if entry is inode:
-                        return directory, name
+        known = [self.root, *self._known.values()]
+        for directory in (one for one in known if isinstance(one, HostDir)):
+            for name, entry in directory.entries.items():
+                if entry is inode:
+                    return directory, name
         raise SyscallError(errno.ENOENT)
 
     def close(self) -> None:

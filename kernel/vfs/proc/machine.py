@@ -43,15 +43,11 @@ def meminfo(kernel: Machine) -> str:
     """Memory of the machine. Source: proc_meminfo(5)."""
     c = kernel.memory.counters
     total = int(c.nr_total)
-    allowed = int(kernel.memory.tunables.overcommit_kbytes) or (
-        total * int(kernel.memory.tunables.overcommit_ratio) // 100 * KB_PER_PAGE
-    )
     cached = int(c.nr_file)
     pinned, mlocked = kept_pages(kernel)
     active = int(c.nr_active_anon + c.nr_active_file)
     inactive = int(c.nr_inactive_anon + c.nr_inactive_file)
     reclaimable = max(0, cached - int(c.nr_shmem) - pinned)
-    allowed += int(c.nr_swap_total) * KB_PER_PAGE
     rows = [
         ("MemTotal", total), ("MemFree", c.nr_free),
         ("MemAvailable", c.nr_free + reclaimable), ("Buffers", 0),
@@ -67,19 +63,32 @@ def meminfo(kernel: Machine) -> str:
         ("KReclaimable", 0), ("Slab", c.nr_slab), ("SReclaimable", 0), ("SUnreclaim", c.nr_slab),
         ("KernelStack", 0), ("PageTables", c.nr_pagetable), ("SecPageTables", 0),
         ("NFS_Unstable", 0), ("Bounce", 0),
-        ("WritebackTmp", 0), ("CommitLimit", allowed // KB_PER_PAGE),
+        ("WritebackTmp", 0), ("CommitLimit", _commit_limit(kernel)),
         ("Committed_AS", c.nr_committed), ("VmallocTotal", 0), ("VmallocUsed", 0),
         ("VmallocChunk", 0), ("Percpu", 0), ("AnonHugePages", 0), ("ShmemHugePages", 0),
         ("ShmemPmdMapped", 0), ("FileHugePages", 0), ("FilePmdMapped", 0), ("Balloon", 0),
     ]  # fmt: skip
+    return _sizes(rows) + _huge_pool(kernel) + _sizes([("DirectMap4k", total)])
+
+
+def _commit_limit(kernel: Machine) -> int:
+    """Return how many pages may be promised in all where vm.overcommit_memory is 2."""
+    tunables, c = kernel.memory.tunables, kernel.memory.counters
+    by_ratio = int(c.nr_total) * int(tunables.overcommit_ratio) // 100 * KB_PER_PAGE
+    allowed = int(tunables.overcommit_kbytes) or by_ratio
+    return allowed // KB_PER_PAGE + int(c.nr_swap_total)
+
+
+def _huge_pool(kernel: Machine) -> str:
+    """Return what is said of large pages: their numbers, then their sizes."""
+    c = kernel.memory.counters
     all_huge = c.nr_huge + c.nr_huge_surplus
     pool = {
         "Total": all_huge, "Free": c.nr_huge_free,
         "Rsvd": c.nr_huge_reserved, "Surp": c.nr_huge_surplus,
     }  # fmt: skip
-    huge = "".join(f"{f'HugePages_{name}:':<16}{int(nr):>8}\n" for name, nr in pool.items())
-    tail = [("Hugepagesize", 512), ("Hugetlb", all_huge * 512), ("DirectMap4k", total)]
-    return _sizes(rows) + huge + _sizes(tail)
+    numbers = "".join(f"{f'HugePages_{name}:':<16}{int(nr):>8}\n" for name, nr in pool.items())
+    return numbers + _sizes([("Hugepagesize", 512), ("Hugetlb", all_huge * 512)])
 
 
 def _locked_segments(kernel: Machine) -> int:
