@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pkern.userland.lab.bench import MIB, PAGE, booted, file_of_pages, page_text
@@ -139,27 +140,28 @@ def many_files(scale: Scale) -> Outcome:
             "others_vmas": mapped.vmas,
         },
         figure=f"{nr_files} files in {special.vmas} VMA",
-        tables=(
-            Table(
-                "The window in each scheme",
-                ("scheme", "VMAs", "pages right", "the call's answer"),
-                [
-                    (n, f"{s.vmas:,}", f"{s.right:,} of {pages:,}", s.answer)
-                    for n, s in seen.items()
-                ],
-            ),
-        ),
-        pictures=(
-            Bars(
-                "many-files",
-                f"A window of {pages:,} pages over {nr_files} files",
-                "number",
-                ["VMAs of the window", "pages shown right"],
-                [Series(name, (s.vmas, s.right)) for name, s in seen.items()],
-                scale="log",
-            ),
-        ),
+        tables=(_table(seen, pages),),
+        pictures=(_picture(seen, pages, nr_files),),
         explanation=()
         if special.right == pages
         else (f"{pages - special.right} pages of the special VMA showed something else.",),
+    )
+
+
+def _table(seen: Mapping[str, Seen], pages: int) -> Table:
+    headers = ("scheme", "VMAs", "pages right", "the call's answer")
+    rows = [
+        (name, f"{s.vmas:,}", f"{s.right:,} of {pages:,}", s.answer) for name, s in seen.items()
+    ]
+    return Table("The window in each scheme", headers, rows)
+
+
+def _picture(seen: Mapping[str, Seen], pages: int, nr_files: int) -> Bars:
+    return Bars(
+        "many-files",
+        f"A window of {pages:,} pages over {nr_files} files",
+        "number",
+        ["VMAs of the window", "pages shown right"],
+        [Series(name, (s.vmas, s.right)) for name, s in seen.items()],
+        scale="log",
     )

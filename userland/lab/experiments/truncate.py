@@ -313,40 +313,13 @@ def truncate_special(scale: Scale) -> Outcome:
     """
     pages = PAGES[scale]
     first = pages // 2
-    gone = range(first, pages)
     with booted(16 * MIB, {"vm.nonlinear": 1}) as sys:
-        fd = file_of_pages(sys, "/dev/shm/kept", pages)
-        prot, flags = sys.PROT_READ | sys.PROT_WRITE, sys.MAP_SHARED | sys.MAP_NONLINEAR
-        window = sys.mmap(0, pages * PAGE, prot, flags, -1, 0)
-        sys.remap_file_pages(window, pages * PAGE, 0, 0, 0, fd)
-        moments = [_moment(sys, "remapped", fd, window, first)]
-        sys.ftruncate(fd, first * PAGE)
-        moments.append(_moment(sys, "truncated", fd, window, first))
-        shown = sum(sys.load(window + i * PAGE, 8) == page_text("", i) for i in gone)
-        still = sum(pte.present and not pte.in_cache for pte in window_ptes(sys, window, pages))
-        for index in gone:
-            sys.store(window + index * PAGE, STALE)
-        moments.append(_moment(sys, "written through the window", fd, window, first))
-        sys.ftruncate(fd, pages * PAGE)
-        leaked = sum(any(sys.pread64(fd, PAGE, i * PAGE)) for i in gone)
-        moments.append(_moment(sys, "grown again, read through the file", fd, window, first))
-        before_unmap = counts(sys.kernel)
-        sys.munmap(window, pages * PAGE)
-        moments.append(_moment(sys, "window unmapped", fd, 0, first))
-        after = counts(sys.kernel)
-    tables_freed = before_unmap["nr_pagetable"] - after["nr_pagetable"]
-    slab_freed = before_unmap["nr_slab"] - after["nr_slab"]
+        moments, measures = _kept(sys, pages, first)
     return Outcome(
         parameters={"file": f"{pages} pages", "truncated to": f"{first} pages"},
-        measures={
-            "shown": shown,
-            "left_cache": moments[0].cached - moments[1].cached,
-            "frames_live": still,
-            "leaked": leaked,
-            "freed": after["nr_free"] - before_unmap["nr_free"] - tables_freed - slab_freed,
-            "pages": len(gone),
-        },
-        figure=f"{shown} of {len(gone)} truncated pages stay shown, {leaked} reach the file again",
+        measures=measures,
+        figure=f"{measures['shown']} of {measures['pages']} truncated pages stay shown, "
+        f"{measures['leaked']} reach the file again",
         tables=(_moments_table(moments),),
         pictures=(_moments_picture(moments),),
         explanation=(
@@ -354,6 +327,40 @@ def truncate_special(scale: Scale) -> Outcome:
             "the program learns of the truncate, and no write is lost without a sign.",
         ),
     )
+
+
+def _kept(sys: Sys, pages: int, first: int) -> tuple[list[Moment], dict[str, float]]:
+    """Return what each step has shown, and the measures of rule_kept(). first: page cut off."""
+    gone = range(first, pages)
+    fd = file_of_pages(sys, "/dev/shm/kept", pages)
+    prot, flags = sys.PROT_READ | sys.PROT_WRITE, sys.MAP_SHARED | sys.MAP_NONLINEAR
+    window = sys.mmap(0, pages * PAGE, prot, flags, -1, 0)
+    sys.remap_file_pages(window, pages * PAGE, 0, 0, 0, fd)
+    moments = [_moment(sys, "remapped", fd, window, first)]
+    sys.ftruncate(fd, first * PAGE)
+    moments.append(_moment(sys, "truncated", fd, window, first))
+    shown = sum(sys.load(window + i * PAGE, 8) == page_text("", i) for i in gone)
+    still = sum(pte.present and not pte.in_cache for pte in window_ptes(sys, window, pages))
+    for index in gone:
+        sys.store(window + index * PAGE, STALE)
+    moments.append(_moment(sys, "written through the window", fd, window, first))
+    sys.ftruncate(fd, pages * PAGE)
+    leaked = sum(any(sys.pread64(fd, PAGE, i * PAGE)) for i in gone)
+    moments.append(_moment(sys, "grown again, read through the file", fd, window, first))
+    before_unmap = counts(sys.kernel)
+    sys.munmap(window, pages * PAGE)
+    moments.append(_moment(sys, "window unmapped", fd, 0, first))
+    after = counts(sys.kernel)
+    tables_freed = before_unmap["nr_pagetable"] - after["nr_pagetable"]
+    slab_freed = before_unmap["nr_slab"] - after["nr_slab"]
+    return moments, {
+        "shown": shown,
+        "left_cache": moments[0].cached - moments[1].cached,
+        "frames_live": still,
+        "leaked": leaked,
+        "freed": after["nr_free"] - before_unmap["nr_free"] - tables_freed - slab_freed,
+        "pages": len(gone),
+    }
 
 
 def _moments_table(moments: Sequence[Moment]) -> Table:

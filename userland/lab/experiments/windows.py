@@ -73,6 +73,13 @@ def pinned(ram: int) -> int:
     return nr
 
 
+def _touch(sys: Sys, window: int, nr: int) -> None:
+    """Load a byte of each of nr pages, PASSES times."""
+    for _ in range(PASSES):
+        for index in range(nr):
+            sys.load(window + index * PAGE, 1)
+
+
 def by_ptes(ram: int) -> Paged:
     """Touch a window of 2.6's nonlinear kind: the kernel pages it, a file pte finds the page."""
     nr = TIMES_RAM * ram // PAGE
@@ -83,9 +90,7 @@ def by_ptes(ram: int) -> Paged:
         for index in range(nr):
             sys.remap_file_pages(window + index * PAGE, PAGE, 0, nr - 1 - index, 0x10000)
         with stretch(k) as seen:
-            for _ in range(PASSES):
-                for index in range(nr):
-                    sys.load(window + index * PAGE, 1)
+            _touch(sys, window, nr)
         faults = seen.moved["pgfault"]
         return Paged(seen.ns, seen.moved["pgmajfault"], faults)
 
@@ -114,9 +119,7 @@ def by_handler(ram: int) -> Paged:
         reloads: list[int] = []
         sys.rt_sigaction(SIGBUS, reload)
         with stretch(k) as seen:
-            for _ in range(PASSES):
-                for index in range(nr):
-                    sys.load(window + index * PAGE, 1)
+            _touch(sys, window, nr)
         # each reload: the fault that ends in the signal, the calls, and sigreturn
         return Paged(seen.ns, len(reloads), 2 * len(reloads) + calls)
 
