@@ -98,6 +98,19 @@ def test_links_and_decisions_that_pages_name_are_there():
             assert number in decisions, f"{page.relative_to(ROOT)}: decision {number}"
 
 
+def test_the_map_of_the_design_names_what_is_there_and_leaves_out_no_folder():
+    page = (ROOT / "docs/design.md").read_text()
+    floors = [ROOT / name for name in ("pkern", "kernel", "syscalls", "userland")]
+    found = [path for floor in floors for path in floor.rglob("*")]
+    files = {f"/{path.relative_to(ROOT)}" for path in found if path.suffix in {".py", ".c", ".h"}}
+    named = re.findall(r"[\w/]+\.(?:py|c|h)\b", page.replace("\\_", "_"))
+    assert len(named) > 40
+    for name in named:
+        assert any(file.endswith(f"/{name}") for file in files), name
+    for folder in {path.parent for path in found if path.suffix in {".py", ".c"}}:
+        assert re.search(rf"\b{folder.name}/", page), folder.relative_to(ROOT)
+
+
 def test_the_letter_is_introduced_before_it_is_spoken_of():
     readme = (ROOT / "README.md").read_text()
     before, heading, after = readme.partition("## The letter\n")
