@@ -1323,6 +1323,8 @@ static void check_owners(struct check *c)
 	check_stable_trees(c);
 	for (const file *f = m->files; f; f = f->next)
 		check_file(c, f);
+	for (const file *f = m->ended; f; f = f->next)
+		c->live[CACHE_FILE]++;
 }
 
 static void check_everything(struct check *c)

@@ -259,7 +259,7 @@ struct file {
 	uint64_t refcount; /* Python's open file, VMAs */
 	uint64_t mode;
 	uint64_t cookie;  /* 0: the core's own (shared anonymous) */
-	bool end_is_told; /* counts in machine.nr_ended when its last VMA goes */
+	bool end_is_told; /* stands among machine.ended once its last VMA has gone */
 	struct file *next, *prev;
 };
 
@@ -408,7 +408,8 @@ struct machine {
 	struct mm *scan_mm; /* the virtual scan's next; NULL: from the first */
 	struct mapping *mappings;
 	struct file *files;
-	uint64_t nr_told_files, nr_ended; /* whose end is told: there are, there were */
+	uint64_t nr_told_files; /* whose end is told: mapped, or among these */
+	struct file *ended;     /* the last one first */
 	struct uffd *uffds;
 	uint64_t nr_holds; /* of pages, by pipes */
 	struct ksm ksm;
@@ -691,6 +692,7 @@ void mapping_stored(mapping *mp); /* its content changed by no write: its times 
 int64_t mapping_get_page(mapping *mp, uint64_t index, struct page **out); /* or NEED_PAGE */
 void mapping_get(mapping *mp);
 void file_get(file *f);
+void turn_ended(machine *m, struct file *before); /* of machine.ended, those ahead of one */
 void page_set_dirty(machine *m, struct page *page);
 void cache_drop(mapping *mp, struct page *page); /* an unmapped page leaves the cache */
 void cache_swap_out(mapping *mp, struct page *page, uint32_t entry); /* the same, to swap */

@@ -587,8 +587,9 @@ int64_t mapping_next_data(mapping *mp, uint64_t index); /* first cached index >=
 /* ---- open files (mapping.c) ---- */
 file *file_create(mapping *mp, uint64_t mode, uint64_t cookie);
 uint64_t file_put(file *f);  /* returns how many VMAs still show it */
-void file_tell_end(file *f); /* only VMAs show it: machine_files_ended() is to count it */
-uint64_t machine_files_ended(machine *m);
+void file_tell_end(file *f); /* only VMAs show it: machine_take_ended() is to tell of it */
+/* The cookie of the one that ended last, of those that are not told of yet; 0: none. */
+uint64_t machine_take_ended(machine *m);
 void file_set_mode(file *f, uint64_t mode);
 
 /* ---- address spaces (mm.c, vma.c, nonlinear.c) ---- */
@@ -606,7 +607,7 @@ void mm_place_heap(mm *mm, uint64_t start_brk, uint64_t brk, uint64_t start_stac
 struct mm_counters *mm_counters(mm *mm);
 int64_t mm_mmap(mm *mm, uint64_t addr, uint64_t len, uint64_t prot, uint64_t flags, file *f,
 		uint64_t pgoff);
-int64_t mm_munmap(mm *mm, uint64_t addr, uint64_t len); /* 1: machine_files_ended() has moved */
+int64_t mm_munmap(mm *mm, uint64_t addr, uint64_t len); /* 1: machine_take_ended() has some */
 /* pkey: the protection key that the range gets, or -1: as the protection says. */
 int64_t mm_mprotect(mm *mm, uint64_t addr, uint64_t len, uint64_t prot, int64_t pkey);
 int64_t mm_pkey_alloc(mm *mm, uint64_t rights); /* a key, or -ENOSPC */

@@ -741,13 +741,16 @@ uint64_t file_put(file *f)
 	machine *m = f->machine;
 	if (--f->refcount)
 		return f->refcount;
-	m->nr_told_files -= f->end_is_told;
-	m->nr_ended += f->end_is_told;
 	*(f->prev ? &f->prev->next : &m->files) = f->next;
 	if (f->next)
 		f->next->prev = f->prev;
 	mapping_put(f->mapping);
-	slab_free(m, CACHE_FILE, f);
+	if (f->end_is_told) {
+		f->next = m->ended;
+		m->ended = f;
+	} else {
+		slab_free(m, CACHE_FILE, f);
+	}
 	return 0;
 }
 
@@ -757,7 +760,29 @@ void file_tell_end(file *f)
 	f->machine->nr_told_files++;
 }
 
-uint64_t machine_files_ended(machine *m) { return m->nr_ended; }
+void turn_ended(machine *m, struct file *before)
+{
+	struct file *turned = before;
+	while (m->ended != before) {
+		struct file *f = m->ended;
+		m->ended = f->next;
+		f->next = turned;
+		turned = f;
+	}
+	m->ended = turned;
+}
+
+uint64_t machine_take_ended(machine *m)
+{
+	file *f = m->ended;
+	if (!f)
+		return 0;
+	uint64_t cookie = f->cookie;
+	m->ended = f->next;
+	m->nr_told_files--;
+	slab_free(m, CACHE_FILE, f);
+	return cookie;
+}
 
 void file_set_mode(file *f, uint64_t mode) { f->mode = mode; }
 

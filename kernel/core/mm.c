@@ -98,8 +98,10 @@ void mm_destroy(mm *mm)
 		tell_end(mm);
 	scan_forget(mm);
 	ksm_exit(mm);
+	struct file *ended = m->ended;
 	while (mm->last)
 		destroy_last(mm);
+	turn_ended(m, ended); /* as if the first area had gone first */
 	struct page *pgd = page_of(m, mm->pgd);
 	assert(pgd->used == 0 && mm->counters.nr_special == 0 && mm->counters.nr_swap == 0);
 	page_put(m, pgd);

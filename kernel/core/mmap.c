@@ -147,11 +147,10 @@ int64_t mm_munmap(mm *mm, uint64_t addr, uint64_t len)
 	uint64_t end = addr + PAGE_ALIGN(len);
 	if (end == addr)
 		return -EINVAL;
-	uint64_t nr_ended = mm->machine->nr_ended;
 	int64_t err = uffd_event(mm, addr, end);
 	if (!err)
 		err = unmap_range(mm, addr, end);
-	return err ? err : mm->machine->nr_ended != nr_ended;
+	return err ? err : mm->machine->ended != NULL;
 }
 
 /* ---- mmap ---- */

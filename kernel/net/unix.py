@@ -121,6 +121,7 @@ class UnixSocket(Socket):
         names.need_creatable(task, place)
         self._need_no_name()
         self.path_inode = names.mknod(task, place, "sock", self.mode, 0)
+        self.path_inode.open_count += 1  # by the socket itself
         self.bound = name
         self.net.common.paths[self.path_inode] = self
 
@@ -207,6 +208,8 @@ class UnixSocket(Socket):
     def release(self) -> None:
         if self.path_inode is not None:
             self.net.common.paths.pop(self.path_inode, None)
+            self.path_inode.open_count -= 1
+            self.path_inode.released()
         if self.net.abstract.get((self.socket_type, self.bound)) is self:
             del self.net.abstract[self.socket_type, self.bound]
         self.shut = BOTH

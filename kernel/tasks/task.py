@@ -573,8 +573,9 @@ class Task:
         self.signals.handlers.users -= 1
         if self.thread.rings or self.thread.requests:
             self.thread.forget_rings()
+        place, self.fs = self.fs.pwd.inode, NOWHERE  # nothing is in use for a zombie's sake
+        self.kernel.vfs.left(place)
         self.fds.leave()
-        self.fs = NOWHERE  # nothing is in use for a zombie's sake
         self._drop_exe()
         if self.seccomp is not None:
             self.seccomp.left()

@@ -11,10 +11,10 @@ import errno
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.late import load
-from pkern.kernel.lean import cached_property
+from pkern.kernel.lean import cached_property, contextmanager, nullcontext
 from pkern.kernel.log import KERN_INFO
 from pkern.kernel.namespaces.base import MNT
-from pkern.kernel.typed import TYPE_CHECKING, Any, Callable
+from pkern.kernel.typed import TYPE_CHECKING, Any, Callable, Iterator
 from pkern.kernel.vfs import names
 from pkern.kernel.vfs.file import O_APPEND, O_DIRECT, O_PATH, File
 from pkern.kernel.vfs.fs.devfs import DevFs
@@ -105,7 +105,7 @@ class Vfs:
         self.inotify = InotifyLimits(kernel.memory.ram)
         self.notify: Notify | None = None  # who is told; None while nobody watches
         self.mapped_only: dict[int, File] = {}  # by cookie: without a descriptor, and held
-        self._nr_ended = 0  # of these, when it was looked at last
+        self._ending: list[tuple[File, int]] | None = None  # while ends wait: as of end()
         self._prune_at = 1024
         self.table = MountTable(self.is_in_use, self.everywhere)
         kernel.nsproxy.mnt.table = self.table
@@ -223,15 +223,39 @@ class Vfs:
         lib.file_tell_end(handle)
 
     def end_unmapped(self) -> None:
-        """End the files whose last mapping has gone."""
-        nr_ended = lib.machine_files_ended(self.kernel.memory.core)
-        if nr_ended == self._nr_ended:
+        """End the files whose last mapping has gone, the last one first."""
+        core = self.kernel.memory.core
+        cookies = list(iter(lambda: int(lib.machine_take_ended(core)), 0))
+        with self.ends_late() if cookies else nullcontext():
+            for cookie in reversed(cookies):
+                file = self.mapped_only.pop(cookie)
+                self.end(file, 0)
+                load("pkern.kernel.vfs.readiness").wake(file.inode)
+
+    @contextmanager
+    def ends_late(self) -> Iterator[None]:
+        """Let open files that end meanwhile do so afterwards, the last one first.
+
+        So does Linux, on the way back to the program, with all but what close(2) closes.
+        """
+        if self._ending is not None:
+            yield
             return
-        self._nr_ended, live = nr_ended, self._live_files()
-        for cookie in [cookie for cookie in self.mapped_only if cookie not in live]:
-            file = self.mapped_only.pop(cookie)
-            file.end(0)
-            load("pkern.kernel.vfs.readiness").wake(file.inode)
+        ending: list[tuple[File, int]] = []
+        self._ending = ending
+        try:
+            yield
+        finally:
+            self._ending = None
+            for file, nr_vmas in reversed(ending):
+                self.end(file, nr_vmas)
+
+    def end(self, file: File, nr_vmas: int) -> None:
+        """End an open file, now or when those end that wait. nr_vmas: that show it still."""
+        if self._ending is not None:
+            self._ending.append((file, nr_vmas))
+        else:
+            file.end(nr_vmas)
 
     def open_files(self) -> int:
         """Return how many files are open, by a descriptor or in a mapping."""
@@ -312,6 +336,16 @@ class Vfs:
         return any(path.mount is mount for path in starts) or any(
             file.mount is mount for file in self.used_files()
         )
+
+    def has_tasks_in(self, inode: Inode) -> bool:
+        """Tell whether a directory is some task's own, or its root."""
+        tasks = self.kernel.tasks.values() if inode.kind == "dir" else ()
+        return any(inode in (task.fs.pwd.inode, task.fs.root.inode) for task in tasks)
+
+    def left(self, inode: Inode) -> None:
+        """Note that a task stands no longer in a directory."""
+        if inode.marks and inode.nlink <= 0 and not inode.open_count:
+            inode.tell_end()
 
     def set_fs_flags(self, dev: int, said: FsFlags) -> None:
         """Change flags of a file system.
@@ -398,9 +432,11 @@ class Vfs:
         file = self.open_inode(task, inode, place_text(task, place), flags, mount)
         if place.inode is None:  # there was no such name, and O_CREAT
             file.created = True
-        if place.on is not place.mount and place.inode is not None:
+        if place.jumped:
+            file.home = inode.seen_in if inode.kind != "dir" else None
+        elif place.on is not place.mount and place.inode is not None:
             file.home = (inode.parent, inode.name) if inode.parent is not None else None
-        elif not place.jumped and place.name not in DOTS:
+        elif place.name not in DOTS:
             file.home = place.directory, place.name
         self.tell_open(file)
         cut = flags & O_TRUNC and place.inode is not None and inode.kind == "file"
@@ -492,11 +528,15 @@ class Vfs:
             raise SyscallError(errno.EOPNOTSUPP)
         inode = directory.unnamed(self._mode(task, mode), task)
         try:
-            name = f"{self.text(task, place)}/#{inode.ino}"
-            return self.open_inode(task, inode, name, flags, place.on)
+            name = f"#{inode.ino}"
+            path = f"{self.text(task, place)}/{name}"
+            file = self.open_inode(task, inode, path, flags, place.on)
         except BaseException:
             inode.released()
             raise
+        file.home = directory, name  # as Linux tells who watches, who finds no such name
+        self.tell_open(file)
+        return file
 
     def memfd(self, task: Caller, name: str, flags: int) -> File:
         """Return a file without a name, sealable with MFD_ALLOW_SEALING or MFD_NOEXEC_SEAL.

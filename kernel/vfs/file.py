@@ -127,6 +127,12 @@ class File:
         )
         return self.path + (" (deleted)" if gone and self.path.startswith("/") else "")
 
+    def seen(self) -> Inode:
+        """Return the inode; who watches is told of the name that this was opened by."""
+        if self.home is not None:
+            self.inode.seen_in = self.home
+        return self.inode
+
     def ready(self) -> int:
         """Return the POLL* bits that are set now; POLLNVAL where it only names a place."""
         if self.is_path:
@@ -199,7 +205,7 @@ class File:
         if nr_vmas and self._end_is_seen():
             self.kernel.vfs.keep_mapped(self, handle)
         else:
-            self.end(nr_vmas)
+            self.kernel.vfs.end(self, nr_vmas)
 
     def _end_is_seen(self) -> bool:
         """Tell whether it matters to anybody when the file ends, beside who has it mapped."""
@@ -344,7 +350,8 @@ class FdTable:
         files, self.files, self.cloexec, self._free_from = self.files, {}, set(), 0
         if self._kernel.vfs.locked:
             self._kernel.vfs.locks.drop_owner(self)
-        for fd in sorted(files):
-            file = files[fd]
-            self._closing(file)
-            file.put()
+        with self._kernel.vfs.ends_late():
+            for fd in sorted(files):
+                file = files[fd]
+                self._closing(file)
+                file.put()

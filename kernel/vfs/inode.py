@@ -420,9 +420,10 @@ class Inode:
             self.kernel.vfs.forget(self)
 
     def tell_end(self) -> None:
-        """Tell who watches it that it is no more."""
-        if self.marks and self.kernel.vfs.notify is not None:
-            self.kernel.vfs.notify.gone(self)
+        """Tell who watches it that it is no more, unless a task stands there."""
+        vfs = self.kernel.vfs
+        if self.marks and vfs.notify is not None and not vfs.has_tasks_in(self):
+            vfs.notify.gone(self)
 
 
 def in_group(task: Caller, gid: int) -> bool:

@@ -32,6 +32,7 @@ IN_ISDIR, IN_ONESHOT = 0x40000000, 0x80000000
 IN_RENAMED = 0x10000  # of dnotify alone: an entry has another name in its directory
 TOLD = IN_ALL_EVENTS | IN_RENAMED
 HEADER = struct.Struct("<iIII")
+SPECIAL = ("fifo", "sock", "chr", "blk")  # whose reads and writes their directory does not tell
 NAME_UNIT = 16  # bytes; names are padded to so many
 FIONREAD = 0x541B
 
@@ -233,7 +234,8 @@ class Notify:
 
     def _both(self, inode: Inode, place: tuple[Inode, str] | None, mask: int) -> None:
         mask |= _is_dir(inode)
-        if place is not None and place[0].marks:
+        quiet = inode.kind in SPECIAL and mask & (IN_ACCESS | IN_MODIFY)
+        if place is not None and place[0].marks and not quiet:
             there = place[0].holds(place[1], inode)
             marks = (m for m in place[0].marks if there or not m.mask & IN_EXCL_UNLINK)
             _tell_marks(tuple(marks), mask, _raw(place[1]))
@@ -247,12 +249,10 @@ class Notify:
 
     def linked(self, inode: Inode) -> None:
         """Tell an inode's own watchers that it has another number of names."""
-        _tell(inode, IN_ATTRIB)
+        _tell(inode, IN_ATTRIB | _is_dir(inode))
 
     def removed(self, directory: Inode, name: str, inode: Inode) -> None:
         """Tell that an entry is gone."""
-        if inode.kind != "dir":
-            self.linked(inode)
         _tell(directory, IN_DELETE | _is_dir(inode), _raw(name))
 
     def moved(self, old: tuple[Inode, str], new: tuple[Inode, str], inode: Inode) -> None:

@@ -110,15 +110,14 @@ def rmdir(task: Caller, place: Place) -> None:
 
 def _remove(place: Place, inode: Inode, remove: Callable[[str], None]) -> None:
     notify = inode.kernel.vfs.notify
-    waits = notify is not None and inode.kind != "dir"  # a directory's own end comes first
-    with held(inode) if waits else nullcontext():
+    with held(inode) if notify is not None else nullcontext():
         remove(place.name)
         inode.changed()
         place.directory.modified()
-        if notify is not None:
-            if not waits:
-                inode.released()
-            notify.removed(place.directory, place.name, inode)
+        if notify is not None and inode.kind != "dir":
+            notify.linked(inode)
+    if notify is not None:  # behind its own end
+        notify.removed(place.directory, place.name, inode)
 
 
 @contextmanager

@@ -46,7 +46,7 @@ def start_of(task: Task, dirfd: int, path: str) -> Path | None:
     file = task.fds.get_raw(dirfd)
     if file.inode.kind != "dir":
         raise SyscallError(errno.ENOTDIR)
-    return Path(file.mount, file.inode)
+    return Path(file.mount, file.seen())
 
 
 def place_at(task: Task, dirfd: int, path: str, last: Last) -> Place:
@@ -63,7 +63,7 @@ def path_at(task: Task, dirfd: int, path: str, flags: int = 0) -> Path:
         if dirfd == AT_FDCWD:
             return task.fs.pwd
         file = task.fds.get_raw(dirfd)
-        return Path(file.mount, file.inode)
+        return Path(file.mount, file.seen())
     last = Last.KEEP if flags & AT_SYMLINK_NOFOLLOW else Last.FOLLOW
     return place_at(task, dirfd, path, last).path()
 
@@ -81,7 +81,7 @@ def changeable_at(task: Task, dirfd: int, path: str, flags: int = 0) -> Inode:
 def changeable_file(task: Task, fd: int) -> Inode:
     """Return the inode of an open file that is to be changed. Errors: EBADF, EROFS."""
     file = task.fds.get(fd)
-    return need_writable(Path(file.mount, file.inode))
+    return need_writable(Path(file.mount, file.seen()))
 
 
 def need_writable(path: Path) -> Inode:

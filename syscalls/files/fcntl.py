@@ -601,9 +601,10 @@ def close_range(task: Task, first: int, last: int, flags: int = 0) -> int:
         raise SyscallError(errno.EINVAL)
     if flags & CLOSE_RANGE_UNSHARE:
         task.fds = task.fds.alone(task)
-    for fd in sorted(fd for fd in task.fds.files if first <= fd <= last):
-        if flags & CLOSE_RANGE_CLOEXEC:
-            task.fds.set_cloexec(fd, CLOEXEC)
-        else:
-            task.fds.close(fd)
+    with task.kernel.vfs.ends_late():
+        for fd in sorted(fd for fd in task.fds.files if first <= fd <= last):
+            if flags & CLOSE_RANGE_CLOEXEC:
+                task.fds.set_cloexec(fd, CLOEXEC)
+            else:
+                task.fds.close(fd)
     return 0

@@ -305,10 +305,16 @@ def _enter(task: Task, path: Path) -> Path:
     return path
 
 
+def _move(task: Task, path: Path) -> None:
+    """Stand somewhere else."""
+    old, task.fs.pwd = task.fs.pwd, _enter(task, path)
+    task.kernel.vfs.left(old.inode)
+
+
 @syscall(80, "chdir", PATH)
 def chdir(task: Task, path: str) -> int:
     """Change the working directory. Errors: ENOENT, ENOTDIR, EACCES. Source: chdir(2)."""
-    task.fs.pwd = _enter(task, path_at(task, AT_FDCWD, path))
+    _move(task, path_at(task, AT_FDCWD, path))
     return 0
 
 
@@ -316,7 +322,7 @@ def chdir(task: Task, path: str) -> int:
 def fchdir(task: Task, fd: int) -> int:
     """Change the working directory to an open one. Errors: EBADF, ENOTDIR. Source: fchdir(2)."""
     file = task.fds.get_raw(fd)
-    task.fs.pwd = _enter(task, Path(file.mount, file.inode))
+    _move(task, Path(file.mount, file.seen()))
     return 0
 
 

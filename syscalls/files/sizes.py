@@ -94,7 +94,7 @@ def ftruncate(task: Task, fd: int, size: int) -> int:
     file = task.fds.get(fd)
     if not file.access & MAY_WRITE or not stat.S_ISREG(file.inode.type_bits):
         raise SyscallError(errno.EINVAL)
-    return _set_size(task, file.inode, size)
+    return _set_size(task, file.seen(), size)
 
 
 @syscall(285, "fallocate", SINT, SINT, INT, INT, partly="no COLLAPSE_RANGE, INSERT_RANGE")
@@ -127,7 +127,7 @@ def fallocate(task: Task, fd: int, mode: int, offset: int, length: int) -> int:
         _fallocate(inode, mode, offset, offset + length)
     names.drop_privileges(task, inode)
     inode.modified()
-    names.told_of(inode, names.IN_MODIFY)
+    names.told_of(file.seen(), names.IN_MODIFY)
     return 0
 
 

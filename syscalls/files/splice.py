@@ -22,6 +22,7 @@ from pkern.syscalls.abi import INT_BITS, MAX_COUNT
 from pkern.syscalls.files.at import refuse_flags, signed64
 from pkern.syscalls.files.read_write import (
     IN_ACCESS,
+    IN_MODIFY,
     O_NOATIME,
     UNSEEKABLE,
     Buffers,
@@ -104,12 +105,17 @@ def _slots(data: bytes, start: int, hold: Callable[[int], int]) -> Iterator[Slot
 
 
 def _was_read(file: File) -> None:
-    """Note that a file's content was read, and tell who watches it."""
+    """Note that a file's content was read."""
     if not file.flags & O_NOATIME:
         file.accessed()
-    notify = file.kernel.vfs.notify
-    if notify is not None:
-        notify.used(file, IN_ACCESS)
+
+
+def _tell(done: int, *news: tuple[File, int]) -> int:
+    """Tell who watches what happened to files (IN_*) as done bytes went by; return these."""
+    for file, mask in news if done else ():
+        if file.kernel.vfs.notify is not None:
+            file.kernel.vfs.notify.used(file, mask)
+    return done
 
 
 def _fill(source: File, start: int, pipe: PipeInode, nbytes: int) -> int:
@@ -147,6 +153,7 @@ def _move(task: Task, source: File, start: int, target: File, to: int, count: in
             break
         if not done:
             _was_read(source)
+            _tell(len(data), (source, IN_ACCESS))
         if source.inode is target.inode:
             data = _one_by_one(data, to - start)
         try:
@@ -200,6 +207,7 @@ def _sendfile(task: Task, out_fd: int, in_fd: int, at: int | None, count: int) -
         raise SyscallError(errno.EINVAL)
     if isinstance(target.inode, PipeInode):
         done = _fill(source, start, target.inode, count)
+        _tell(done, (source, IN_ACCESS), (target, IN_MODIFY))
     else:
         done = _move(task, source, start, target, target.pos, min(count, MAX_COUNT))
         target.pos += done
@@ -393,7 +401,8 @@ def move(task: Task, source: End, target: End, count: int, flags: int) -> int:
         _refuse_offset(end.given, UNSEEKABLE, end.file, errno.EINVAL)
     _refuse_negative(source.pos, target.pos)
     way = WAYS[_pipe_of(source.file) is not None, _pipe_of(target.file) is not None]
-    return way(_Splice(task, source.file, source.pos, target.file, target.pos, count, flags))
+    done = way(_Splice(task, source.file, source.pos, target.file, target.pos, count, flags))
+    return _tell(done, (target.file, IN_MODIFY), (source.file, IN_ACCESS))
 
 
 @syscall(276, "tee", SINT, SINT, INT, INT)
@@ -416,7 +425,7 @@ def copy(task: Task, source: File, target: File, count: int, flags: int) -> int:
     done = here.ring.share(there.ring, count)
     if done:
         there.tell(POLLIN)
-    return done
+    return _tell(done, (target, IN_MODIFY), (source, IN_ACCESS))
 
 
 @syscall(278, "vmsplice", SINT, INT, SINT, INT)
@@ -438,9 +447,9 @@ def vmsplice(task: Task, fd: int, iov: int, count: int, flags: int) -> int:
         _need_slot(task, pipe, wait)
         if lib.mm_has_secret(task.mm.handle, *buffers[0]):
             raise SyscallError(errno.EFAULT)
-        return _fill_from_memory(task, pipe, buffers)
+        return _tell(_fill_from_memory(task, pipe, buffers), (file, IN_MODIFY))
     pipe.need_data(wait)
-    return _empty_into(task, pipe, buffers)
+    return _tell(_empty_into(task, pipe, buffers), (file, IN_ACCESS))
 
 
 def _fill_from_memory(task: Task, pipe: PipeInode, buffers: Buffers) -> int:

@@ -12,6 +12,7 @@ from pkern.kernel.late import LateTable
 from pkern.kernel.tasks.signal.sending import send_to_thread
 from pkern.kernel.tasks.signal.signals import SI_USER, SIGPIPE, SigInfo
 from pkern.kernel.typed import TYPE_CHECKING, Callable
+from pkern.kernel.vfs.names import IN_MODIFY
 from pkern.kernel.vfs.pipe import PipeInode
 from pkern.kernel.vfs.readiness import waits
 from pkern.kernel.vfs.slots import PAGE_SIZE
@@ -75,6 +76,8 @@ def write_pipe(task: Task, file: File, data: bytes) -> int:
     done = _all_of(task, data, put)
     task.io.syscw += 1
     task.io.wchar += done
+    if done and task.kernel.vfs.notify is not None:
+        task.kernel.vfs.notify.used(file, IN_MODIFY)
     return done
 
 

@@ -38,7 +38,7 @@ def _kept(task: Task, path: str) -> Path:
 
 def _opened(task: Task, fd: int) -> Path:
     file = task.fds.get(fd)
-    return Path(file.mount, file.inode)
+    return Path(file.mount, file.seen())
 
 
 def opened_or_here(task: Task, fd: int) -> Path:

@@ -97,13 +97,13 @@ def _execute(task: Task, wanted: Wanted, strings: Strings) -> int:
     task.need_room_to_execute()
     if task.context is None:
         return _leave_python(task, wanted, strings)
+    old_pid = task.trace.tracer.number_of(task.pid) if task.trace else 0
     try:
-        program = execution.load(task, wanted, strings)
+        with task.kernel.vfs.ends_late():
+            task.become(execution.load(task, wanted, strings))
     except execution.Lost:
         end(task, end_process, SIGSEGV)
         return 0
-    old_pid = task.trace.tracer.number_of(task.pid) if task.trace else 0
-    task.become(program)
     if task.trace is not None:
         _tell_of_exec(task, task.trace, old_pid)
     raise RegistersSet
@@ -134,13 +134,14 @@ def _leave_python(task: Task, wanted: Wanted, strings: Strings) -> int:
     scheduler = task.kernel.need_scheduler()
     assert task.kernel.processor is not None
     task.context = Context.new(task.kernel.processor, task)
-    try:
-        program = execution.load(task, wanted, strings)
-    except BaseException:
-        task.context.close()
-        task.context = None
-        raise
-    task.become(program)
+    with task.kernel.vfs.ends_late():
+        try:
+            program = execution.load(task, wanted, strings)
+        except BaseException:
+            task.context.close()
+            task.context = None
+            raise
+        task.become(program)
     task.attention = task.signals.deliverable()
     if task.kernel.memory.is_counted(task):
         scheduler.count_allocations()

@@ -45,7 +45,7 @@ class FdLink(ProcLink):
         return self._file.path
 
     def jump(self, task: Caller) -> Path:
-        return Path(self._file.mount, self._file.inode)
+        return Path(self._file.mount, self._file.seen())
 
 
 def files_of(task: Task) -> dict[int, File]:

@@ -120,7 +120,7 @@ class ExeLink(ProcLink):
     def jump(self, task: Caller) -> Path:
         """Return the program's file. Errors: as readlink."""
         exe = self._exe(task)
-        return Path(exe.mount, exe.inode)
+        return Path(exe.mount, exe.seen())
 
 
 DESCRIPTORS = "pkern.kernel.vfs.proc.descriptors"

@@ -50,7 +50,7 @@ class MapFileLink(ProcLink):
         file = self.kernel.vfs.file_of(self._vma.file_cookie)
         if file is None:
             raise SyscallError(errno.ENOENT)
-        return Path(file.mount, file.inode)
+        return Path(file.mount, file.seen())
 
 
 class MapFilesDir(ProcDir):

@@ -10,9 +10,13 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -26,7 +30,7 @@ static void say(const char *what, long result)
 	       result < 0 ? strerror(errno) : "");
 }
 
-/* Read what waits; cookies count from the first one. */
+/* Read what waits; cookies count from the first one, and what has no name has a number (#). */
 static void show(const char *what)
 {
 	static char data[65536];
@@ -41,7 +45,9 @@ static void show(const char *what)
 				first_cookie = e->cookie;
 			printf("  wd %d mask %x cookie %u len %u %s\n", e->wd, e->mask,
 			       e->cookie ? e->cookie - first_cookie + 1 : 0, e->len,
-			       e->len ? e->name : "");
+			       !e->len           ? ""
+			       : *e->name == '#' ? "#"
+						 : e->name);
 			at += sizeof(*e) + e->len;
 		}
 	}
@@ -382,6 +388,203 @@ static void once(void)
 	unlink("once");
 }
 
+static void touch(const char *path) { close(open(path, O_CREAT | O_WRONLY, 0600)); }
+
+static int watched(const char *path)
+{
+	return inotify_add_watch(watch, path, IN_ALL_EVENTS | IN_DONT_FOLLOW);
+}
+
+/* A file's own end and its name's, in whose order: by what holds it. */
+static void ends(void)
+{
+	mkdir("d", 0755);
+	touch("d/a");
+	touch("d/b");
+	watched("d");
+	watched("d/a");
+	watched("d/b");
+	int fd = open("d/b", O_RDWR), path;
+	unlink("d/a");
+	unlink("d/b");
+	show("unlinked, one is open");
+	close(fd);
+	show("closed");
+	touch("d/a");
+	watched("d/a");
+	path = open("d/a", O_PATH);
+	unlink("d/a");
+	close(path);
+	symlink("nowhere", "d/link");
+	watched("d/link");
+	unlink("d/link");
+	show("of a path, and a link");
+	int sock = socket(AF_UNIX, SOCK_STREAM, 0);
+	bind(sock, (struct sockaddr *)&(struct sockaddr_un){ AF_UNIX, "d/sock" },
+	     sizeof(struct sockaddr_un));
+	watched("d/sock");
+	unlink("d/sock");
+	show("a socket");
+	close(sock);
+	show("closed");
+	mkdir("d/e", 0755);
+	mkdir("d/f", 0755);
+	watched("d/e");
+	watched("d/f");
+	fd = open("d/e", O_RDONLY);
+	rmdir("d/e");
+	fchmod(fd, 0700);
+	show("a directory that is open");
+	rename("d/f", "d/e");
+	close(fd);
+	show("closed");
+	mkdir("d/f", 0755);
+	watched("d/f");
+	fd = open("d/f", O_RDONLY);
+	rename("d/e", "d/f");
+	show("replaced while open");
+	close(fd);
+	fd = open(".", O_RDONLY);
+	chdir("d/f");
+	rmdir("../f");
+	show("where a task stands");
+	fchdir(fd);
+	close(fd);
+	rmdir("d");
+	show("gone");
+}
+
+static void unnamed(void)
+{
+	char path[64];
+	mkdir("d", 0755);
+	int wd = watched("d");
+	int fd = open("d", O_TMPFILE | O_RDWR, 0600);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	inotify_add_watch(watch, path, IN_ALL_EVENTS);
+	write(fd, "x", 1);
+	ftruncate(fd, 0);
+	close(open(path, O_RDONLY));
+	show("no name");
+	linkat(AT_FDCWD, path, AT_FDCWD, "d/named", AT_SYMLINK_FOLLOW);
+	write(fd, "x", 1);
+	fchmod(fd, 0644);
+	show("a name of which it does not know");
+	close(fd);
+	unlink("d/named");
+	show("and none");
+	touch("d/a");
+	link("d/a", "d/b");
+	fd = open("d/a", O_RDWR);
+	touch("d/b");
+	show("two names");
+	fchmod(fd, 0644);
+	futimens(fd, NULL);
+	ftruncate(fd, 1);
+	fallocate(fd, 0, 0, 10);
+	show("by the one that was opened");
+	close(fd);
+	mkfifo("d/fifo", 0600);
+	watched("d/fifo");
+	fd = open("d/fifo", O_RDWR | O_NONBLOCK);
+	int pair[2];
+	pipe(pair);
+	write(fd, "abc", 3);
+	read(fd, path, 1);
+	show("a fifo");
+	splice(fd, NULL, pair[1], NULL, 2, 0);
+	show("splice from it");
+	tee(pair[0], fd, 1, 0);
+	splice(pair[0], NULL, fd, NULL, 1, 0);
+	vmsplice(fd, &(struct iovec){ "x", 1 }, 1, 0);
+	show("to it");
+	read(fd, path, sizeof(path));
+	int from = open("d/a", O_RDONLY);
+	sendfile(fd, from, NULL, 5);
+	show("sendfile");
+	close(from);
+	close(fd);
+	unlink("d/fifo");
+	inotify_rm_watch(watch, wd);
+	show("removed");
+	remove_all();
+}
+
+/* Three files; the first bits of how: those that are closed by execve. */
+static void three(int how)
+{
+	for (int i = 0; i < 3; i++)
+		open((const char *[]){ "d/a", "d/b", "d/c" }[i],
+		     O_RDWR | (how >> i & 1 ? O_CLOEXEC : 0));
+}
+
+static void three_mapped(void)
+{
+	for (int i = 0; i < 3; i++) {
+		int fd = open((const char *[]){ "d/a", "d/b", "d/c" }[i], O_RDWR);
+		mmap((char *)0x10000000 + (i * 2 % 3) * 4096, 4096, PROT_READ,
+		     MAP_PRIVATE | MAP_FIXED, fd, 0);
+		close(fd);
+	}
+}
+
+/* In which order files end whose last users go at once. */
+static void closed_late(int way)
+{
+	pid_t pid = fork();
+	if (!pid) {
+		if (way == 3 || way == 4 || way == 6)
+			three_mapped();
+		else
+			three(way == 5 ? 3 : 0);
+		if (way == 2)
+			syscall(SYS_close_range, 3, ~0u, 0);
+		if (way == 4)
+			munmap((char *)0x10000000, 3 * 4096);
+		if (way == 5)
+			execl("d/script", "script", NULL);
+		if (way == 6)
+			execl("d/copy", "copy", "ends", NULL);
+		if (way == 7)
+			execl("d/nowhere", "nowhere", NULL);
+		_exit(0);
+	}
+	waitpid(pid, NULL, 0);
+	show((const char *[]){ "", "exit", "close_range", "exit, mapped", "munmap", "execve",
+			       "execve, mapped", "execve fails" }[way]);
+}
+
+static void script(const char *path, const char *interpreter)
+{
+	int fd = open(path, O_CREAT | O_WRONLY, 0700);
+	dprintf(fd, "#!%s\n", interpreter);
+	close(fd);
+}
+
+static void late(void)
+{
+	mkdir("d", 0755);
+	touch("d/a");
+	touch("d/b");
+	touch("d/c");
+	int own = open("/proc/self/exe", O_RDONLY);
+	int copy = open("d/copy", O_WRONLY | O_CREAT, 0700);
+	while (sendfile(copy, own, NULL, 1 << 20) > 0)
+		;
+	close(own);
+	close(copy);
+	script("d/inner", "d/copy");
+	script("d/script", "d/inner");
+	script("d/bad", "d/none");
+	script("d/nowhere", "d/bad");
+	int wd = watched("d");
+	for (int way = 1; way < 8; way++)
+		closed_late(way);
+	inotify_rm_watch(watch, wd);
+	show("removed");
+	remove_all();
+}
+
 static void overflow(void)
 {
 	char most[32] = { 0 };
@@ -411,7 +614,7 @@ static void overflow(void)
 int main(int argc, char **argv)
 {
 	if (argc > 1)
-		return 0;
+		return 0; /* was executed: execve_reads(), late() */
 	char place[] = "/tmp/watchXXXXXX";
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (!mkdtemp(place) || chdir(place))
@@ -424,6 +627,9 @@ int main(int argc, char **argv)
 	masks();
 	reading();
 	once();
+	ends();
+	unnamed();
+	late();
 	overflow();
 	chdir("/");
 	rmdir(place);
