@@ -15,6 +15,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.inode import APPEND, IMMUTABLE, NO_ATIME, NO_DUMP, Inode
 from pkern.kernel.vfs.mounts import Path
+from pkern.kernel.vfs.names import prepare_change
 from pkern.syscalls.abi import path_in
 from pkern.syscalls.extensible import extensible
 from pkern.syscalls.files import fcntl
@@ -77,6 +78,7 @@ def _set(task: Task, inode: Inode, flags: int, wish: Wish = NO_WISH) -> None:
     if task.cred.user_ns.level and (wish.project or flags & PROJECT):
         raise SyscallError(errno.EINVAL)
     _need_plain(inode, wish)
+    prepare_change(task, inode)
     if flags & ~SETTABLE:
         raise SyscallError(errno.EOPNOTSUPP)
     inode.file_flags = flags

@@ -48,7 +48,7 @@ KNOWS = {
     "tmpfs": TMPFS,
     "devtmpfs": Knows(BTIME, TMPFS.attributes),
     "hostfs": Knows(FINE_TIMES),
-    "overlay": Knows(FINE_TIMES),
+    "overlay": Knows(FINE_TIMES, TMPFS.attributes),
 }
 NOTHING = Knows()
 

@@ -9,6 +9,7 @@ the core needs them and go back by writeback() on msync, fsync and at shutdown.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import resource
 import stat
@@ -23,9 +24,12 @@ from pkern.kernel.typed import TYPE_CHECKING, Iterator
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.errseq import ErrorSequence
 from pkern.kernel.vfs.inode import (
+    APPEND,
+    IMMUTABLE,
     KEEP_SIZE,
     LAST_PAGE,
     MAY_READ,
+    NO_ATIME,
     PAGE_SIZE,
     S_ISGID,
     WRITE_BATCH,
@@ -42,6 +46,7 @@ if TYPE_CHECKING:
 
 
 ZEROES = bytes(1 << 16)
+FS_IOC_GETFLAGS = 0x80086601
 MOST_TEXT = 4 << 20  # bytes that are read of a file that does not say how long it is
 SPARE_FDS = 16  # of the process: a program never takes them all, for it is imported from as it runs
 DIRTY_STEP = 32 * PAGE_SIZE  # bytes that a writer may go on without a look at vm.dirty_ratio
@@ -89,6 +94,15 @@ def attributes_of(fd: int) -> dict[str, bytes]:
         return {name: os.getxattr(fd, name) for name in names}
     except OSError:  # its file system has none
         return {}
+
+
+def flags_of(fd: int) -> int:
+    """Return what may not be done to a host file: FS_*_FL of chattr, as an overlay keeps them."""
+    try:
+        told = fcntl.ioctl(fd, FS_IOC_GETFLAGS, bytes(4))
+    except OSError:  # its file system has none
+        return 0
+    return int.from_bytes(told, "little") & (IMMUTABLE | APPEND | NO_ATIME)
 
 
 class HostAttributes(Inode):

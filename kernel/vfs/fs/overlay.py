@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.vfs.fs.hostfs import HostDir, HostFile, HostFs
+from pkern.kernel.vfs.fs.hostfs import HostDir, HostFile, HostFs, flags_of
 from pkern.kernel.vfs.fs.tmpfs import TmpFs, TmpfsDir
 from pkern.kernel.vfs.inode import Inode, LinkInode, MappedInode
 
@@ -70,7 +70,7 @@ class OverlayLink(Overlaid, LinkInode):
 class OverlayFile(Overlaid, MappedInode):
     """A regular file: the lower one's content, or its own copy in the upper layer."""
 
-    can_seal = has_file_flags = False
+    can_seal = False
 
     def __init__(self, fs: OverlayFs, lower: HostFile) -> None:
         Inode.__init__(self, fs.kernel, lower.mode, lower.uid, lower.gid)
@@ -80,6 +80,7 @@ class OverlayFile(Overlaid, MappedInode):
         self.lower = lower
         self.mapping = lower.mapping
         self.take(lower)
+        self.file_flags = flags_of(lower.fd)
 
     @property
     def layer(self) -> MappedInode:
@@ -170,6 +171,7 @@ class OverlayDir(Overlaid, TmpfsDir):
         """Let a lower directory show through."""
         self.lower, self.copied = lower, False
         self.take(lower)
+        self.file_flags = flags_of(lower.fd)
         return self
 
     @property

@@ -6,8 +6,10 @@ host again.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
+import struct
 import subprocess
 from pathlib import Path
 
@@ -24,8 +26,9 @@ EXPECTED = Path(__file__).parents[1] / "elf/files/overlay.txt"
 FILES = {
     "file": "hello", "one": "link", "lonely": "solo", "dir/a": "a", "dir/b": "b", "dir/new": "n",
     "dir/deep/c": "c", "from": "from", "swap": "swap", "mode": "mode", "kept/k": "kept",
-    "cut": "cut", "gone": "gone", "sub/s": "s",
+    "cut": "cut", "gone": "gone", "sub/s": "s", "quiet": "quiet",
 }  # fmt: skip
+FS_IOC_FSSETXATTR, FSXATTR, XFLAG_NOATIME = 0x401C5820, struct.Struct("<5I8x"), 0x40
 LONG_AGO = (1_000_000_000, 1_000_000_000)
 
 
@@ -41,6 +44,8 @@ def lower(tmp_path):
         os.utime(work / name, LONG_AGO)
     (work / "two").hardlink_to(work / "one")
     (work / "link").symlink_to("mode")
+    with (work / "quiet").open("rb") as quiet:
+        fcntl.ioctl(quiet, FS_IOC_FSSETXATTR, FSXATTR.pack(XFLAG_NOATIME, 0, 0, 0, 0))
     return work.parent
 
 

@@ -3,9 +3,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -213,6 +215,62 @@ static void attributes(void)
 	printf("type %lx, namelen %ld\n", (long)fs.f_type, (long)fs.f_namelen);
 }
 
+/* FS_XFLAG_*: immutable 8, append 0x10, noatime 0x40, nodump 0x80. */
+static void flags_of(const char *path)
+{
+	struct fsxattr told = { 0 };
+	int fd = open(path, O_RDONLY);
+	printf("flags %s: %s", path, error(ioctl(fd, FS_IOC_FSGETXATTR, &told)));
+	printf(" %x\n", told.fsx_xflags & 0xd8);
+	close(fd);
+}
+
+static long set(const char *path, unsigned flags)
+{
+	struct fsxattr asked = { .fsx_xflags = flags };
+	int fd = open(path, O_RDONLY);
+	long done = ioctl(fd, FS_IOC_FSSETXATTR, &asked);
+	close(fd);
+	return done;
+}
+
+static void flags(void)
+{
+	struct stat before, after;
+	flags_of("quiet");
+	stat("quiet", &before);
+	put("quiet", "x");
+	flags_of("quiet");
+	SAY(set("quiet", 0xc0));
+	flags_of("quiet");
+	stat("quiet", &after);
+	printf("ino the same: %d\n", before.st_ino == after.st_ino);
+	SAY(set("swap", 0x10));
+	flags_of("swap");
+	SAY(unlink("swap"));
+	put("swap", "y");
+	SAY(truncate("swap", 0));
+	put("mode", "z");
+	SAY(set("mode", 8));
+	flags_of("mode");
+	put("mode", "z");
+	SAY(chmod("mode", 0644));
+	SAY(unlink("mode"));
+	SAY(link("mode", "mode2"));
+	SAY(rename("mode", "mode2"));
+	SAY(set("kept", 8));
+	flags_of("kept");
+	SAY(unlink("kept/k"));
+	put("kept/k", "k");
+	put("kept/new", "k");
+	flags_of("kept/k");
+	SAY(set("sub", 0xc0));
+	put("sub/new", "n");
+	flags_of("sub/new");
+	SAY(set("kept", 0) | set("mode", 0) | set("swap", 0));
+	SAY(unlink("kept/k"));
+}
+
 int main(int argc, char **argv)
 {
 	setvbuf(stdout, 0, _IONBF, 0);
@@ -225,5 +283,6 @@ int main(int argc, char **argv)
 	whiteouts();
 	renames();
 	attributes();
+	flags();
 	return 0;
 }
