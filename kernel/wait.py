@@ -43,6 +43,7 @@ class Restart(Enum):
     ANEW = "as IF_ASKED; what it waits for is another one after any signal"
     UNLESS_HANDLED = "again if no handler ran, else EINTR"
     NEVER = "nothing, unless it ends the process"
+    REST = "as UNLESS_HANDLED; begins anew with the rest of its time, which it has stored"
     CONTINUE = "goes on if no handler ran, else EINTR; keeps its progress"
     ENDS = "EINTR, though no handler ran: a stop ends it, too"
 
@@ -54,6 +55,7 @@ RESTARTS = {
     Restart.ALWAYS: 513,
     Restart.NEVER: 512,
     Restart.UNLESS_HANDLED: 514,
+    Restart.REST: 514,
     Restart.CONTINUE: 516,
     Restart.ENDS: errno.EINTR,
 }

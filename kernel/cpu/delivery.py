@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 FUTEX = 202
 LEFT = (
     Restart.ANEW,
+    Restart.REST,
     Restart.CONTINUE,
 )  # calls that any signal interrupts, and that are tried again
 
@@ -173,6 +174,8 @@ class Delivery:
             ends, result = True, -(error.errno or errno.EFAULT)
         if ends:
             self._end_call(task, wait, result)
+        elif wait.restart is Restart.CONTINUE:
+            load("pkern.kernel.cpu.restart").keep(task)
         return True
 
     def _end_call(self, task: Task, wait: WouldBlock, result: int) -> None:

@@ -10,7 +10,7 @@ import errno
 from typing import TYPE_CHECKING
 
 from pkern.kernel.tasks.signal.signals import SA_RESTART
-from pkern.kernel.tasks.thread import NO_CALL, entry_of
+from pkern.kernel.tasks.thread import NO_CALL, WORD, entry_of
 from pkern.kernel.wait import RESTARTS, Restart
 
 if TYPE_CHECKING:
@@ -27,6 +27,15 @@ def restart(task: Task) -> None:
     if code is not None:
         again = code == RESTARTS[Restart.CONTINUE]
         go_back(task, entry_of(task).restart if again else task.thread.orig_rax)
+
+
+def keep(task: Task) -> None:
+    """Note what restart_syscall is to go on with: the call that the task is in, as far as it is."""
+    thread = task.thread
+    call = thread.call
+    if call is not None and call[0] & WORD == entry_of(task).restart:
+        call = thread.restart_block[0]  # it is that call already
+    thread.restart_block = call, thread.progress
 
 
 def end_for_handler(task: Task, flags: int) -> None:

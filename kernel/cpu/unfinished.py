@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pkern.kernel.cpu.sleepers import Sleepers
     from pkern.kernel.tasks.signal.signals import SigInfo
     from pkern.kernel.tasks.task import Task
+    from pkern.kernel.tasks.thread import Made
 
 SIGRETURN = 15
 IF_ASKED = frozenset({Restart.IF_ASKED, Restart.ANEW})
@@ -57,6 +58,8 @@ class Unfinished:
         """Make an unfinished system call again."""
         thread = task.thread
         assert thread.call is not None
+        if thread.restart_block is not None and thread.restart_block[0] is thread.call:
+            _restart(task, thread.call)
         nr, arguments = thread.call
         try:
             result = self._calls.table.get(nr, self._calls.make_by_eax)(task, *arguments)
@@ -140,12 +143,15 @@ class Unfinished:
         result = wait.partial or _interrupted_result(wait)
         if result == -errno.EINTR and wait.restart is not Restart.ENDS:
             result, thread.may_restart = -RESTARTS[wait.restart], 1
-            call = thread.call
-            if call is not None and call[0] & WORD == entry_of(task).restart:
-                call = thread.restart_block[0]
-            thread.restart_block = call, thread.progress
+            load("pkern.kernel.cpu.restart").keep(task)
         task.attention = True
         self.finish(task, result)
+
+
+def _restart(task: Task, call: Made) -> None:
+    """Let a sleep that was interrupted go on as restart_syscall, with the registers as they are."""
+    entry = entry_of(task)
+    task.thread.call, task.thread.progress = (entry.restart | entry.mark, call[1]), None
 
 
 def _is_interrupted(task: Task, wait: WouldBlock) -> bool:

@@ -31,6 +31,7 @@ ALWAYS = POLLERR | POLLHUP | POLLNVAL
 SELECTED = (POLLIN | POLLHUP | POLLERR | POLLNVAL, POLLOUT | POLLERR | POLLNVAL, POLLPRI | POLLNVAL)
 POLLFD = struct.Struct("<ihh")
 MS, US = 1_000_000, 1000
+STICKY_TIMEOUTS = 0x4000000  # of personality(2): no time left is stored
 SIGSET_BYTES = 8
 Look = Callable[[], int]
 
@@ -54,13 +55,17 @@ def wait_for(
     store_left: Callable[[], None],
     restart: Restart = Restart.CONTINUE,
 ) -> int:
-    """Return what look() finds once that is not 0 or the time is up; store_left: at the end."""
+    """Return what look() finds once that is not 0 or the time is up; store_left: at the end.
+
+    A signal that finds no room for the time left ends the call. Errors: EINTR.
+    """
     clock = task.kernel.clock
     found = look()
     if not found and pass_time(task, deadline):
         found = look()
     if found or (deadline is not None and clock.now_ns >= deadline):
-        store_left()
+        with suppress(SyscallError):
+            store_left()
         return found
     for file in files:
         file.inode.watch()
@@ -81,12 +86,17 @@ def no_store() -> None:
 def store_left(
     task: Task, addr: int, deadline: int | None, pack: Callable[[int], bytes]
 ) -> Callable[[], None]:
-    """Return what stores the time that is left at addr, as Linux does: where it can be stored."""
+    """Return what stores the time that is left at addr. Errors of that: EINTR: it cannot be."""
 
     def store() -> None:
-        if addr and deadline is not None:
-            with suppress(SyscallError):
-                task.mm.copy_out(addr, pack(max(0, deadline - task.kernel.clock.now_ns)))
+        if not addr or deadline is None:
+            return
+        if task.attributes.personality & STICKY_TIMEOUTS:
+            raise SyscallError(errno.EINTR)
+        try:
+            task.mm.copy_out(addr, pack(max(0, deadline - task.kernel.clock.now_ns)))
+        except SyscallError:
+            raise SyscallError(errno.EINTR) from None
 
     return store
 
@@ -176,7 +186,8 @@ def _poll(
     task: Task, wanted: list[tuple[int, int]], deadline: int | None, left: Callable[[], None]
 ) -> list[int]:
     files = [task.fds.files[fd] for fd, _ in wanted if fd in task.fds.files]
-    wait_for(task, lambda: sum(map(bool, _look(task, wanted))), files, deadline, left)
+    restart = Restart.CONTINUE if left is no_store else Restart.REST
+    wait_for(task, lambda: sum(map(bool, _look(task, wanted))), files, deadline, left, restart)
     return _look(task, wanted)
 
 
@@ -276,7 +287,12 @@ def wait_in_sets(
     sets = _sets_in(task, count, addresses, word)
     deadline = deadline_of(task, timeout)
     files = [task.fds.get_raw(fd) for fd in sorted(set().union(*sets))]
-    wait_for(task, lambda: sum(map(len, _selected(task, sets))), files, deadline, left(deadline))
+    store_rest = left(deadline)
+
+    def look() -> int:
+        return sum(map(len, _selected(task, sets)))
+
+    wait_for(task, look, files, deadline, store_rest, Restart.REST)
     found = _selected(task, sets)
     for addr, fds in zip(addresses, found, strict=True):
         if addr:

@@ -50,6 +50,7 @@ RESTARTS = {
     Restart.IF_ASKED: "? ERESTARTSYS (To be restarted if SA_RESTART is set)",
     Restart.ANEW: "? ERESTARTSYS (To be restarted if SA_RESTART is set)",
     Restart.UNLESS_HANDLED: "? ERESTARTNOHAND (To be restarted if no handler)",
+    Restart.REST: "? ERESTARTNOHAND (To be restarted if no handler)",
     Restart.CONTINUE: "? ERESTART_RESTARTBLOCK (Interrupted by signal)",
     Restart.ALWAYS: "? ERESTARTNOINTR (To be restarted)",
     Restart.NEVER: "? ERESTARTNOINTR (To be restarted)",

@@ -43,7 +43,13 @@ RUSAGE_SELF, RUSAGE_CHILDREN, RUSAGE_THREAD = 0, -1, 1
 # ---- sleeping ----
 
 
-def sleep_until(task: Task, deadline: int, remain: int = 0, pair: struct.Struct = TIME_PAIR) -> int:
+def sleep_until(
+    task: Task,
+    deadline: int,
+    remain: int = 0,
+    pair: struct.Struct = TIME_PAIR,
+    restart: Restart = Restart.CONTINUE,
+) -> int:
     """Sleep until the machine's uptime is deadline; store what is left at remain if interrupted.
 
     A Python program's time passes at once, but for a deadline that never comes.
@@ -61,7 +67,7 @@ def sleep_until(task: Task, deadline: int, remain: int = 0, pair: struct.Struct 
     raise WouldBlock(
         deadline=deadline,
         progress=deadline,
-        restart=Restart.CONTINUE,
+        restart=restart,
         interrupted=interrupted,
     )
 
@@ -125,7 +131,7 @@ def sleep_on(
         return sleep_for(task, wanted, remain, pair)
     if clock in REALTIME_CLOCKS:
         wanted += task.kernel.clock.now_ns - task.kernel.clock.realtime_ns
-    return sleep_until(task, machines(task, clock, wanted))
+    return sleep_until(task, machines(task, clock, wanted), restart=Restart.UNLESS_HANDLED)
 
 
 def _need_other(task: Task, clock: int) -> None:

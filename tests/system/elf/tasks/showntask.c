@@ -4,16 +4,21 @@
  * Prints differences and truths.
  */
 #include "asleep.h"
+#include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/personality.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static unsigned long stat_field(int pid, int wanted)
@@ -94,6 +99,87 @@ static void show_stops(const char *what, int sleeps)
 	waitpid(child, NULL, 0);
 }
 
+/* What sleeping calls have before a stop: times, and a descriptor that is never ready. */
+static struct sleeper {
+	struct timespec time, rest, date;
+	struct timeval parts;
+	struct pollfd poll;
+	int word;
+	long done;
+} *sleeper;
+
+static const struct timeval only_read = { 100, 0 };
+
+static long sleep_in(int way)
+{
+	struct sleeper *s = sleeper;
+	switch (way) {
+	case 0:
+		return syscall(SYS_nanosleep, &s->time, &s->rest);
+	case 1:
+		return syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, TIMER_ABSTIME, &s->date, 0);
+	case 2:
+		return syscall(SYS_poll, &s->poll, 1, -1);
+	case 3:
+		return syscall(SYS_ppoll, &s->poll, 1, &s->time, 0, 8);
+	case 4:
+		return syscall(SYS_select, 0, 0, 0, 0, &s->parts);
+	case 5:
+		return syscall(SYS_pselect6, 0, 0, 0, 0, &s->time, 0);
+	case 6:
+		return syscall(SYS_select, 0, 0, 0, 0, &only_read);
+	case 7:
+		personality(STICKY_TIMEOUTS);
+		return syscall(SYS_select, 0, 0, 0, 0, &s->parts);
+	case 8:
+		return syscall(SYS_futex, &s->word, 0, 0, &s->time, 0, 0);
+	case 9:
+		return syscall(SYS_futex, &s->word, 0, 0, 0, 0, 0);
+	}
+	return 0;
+}
+
+static int is_less(long seconds) { return seconds >= 0 && seconds < 100; }
+
+static void show_sleep(const char *what, int pid)
+{
+	printf("%s: ", what);
+	show_call("in", pid);
+	printf("  left of 100 s: %d %d %d, done %ld\n", is_less(sleeper->rest.tv_sec),
+	       is_less(sleeper->time.tv_sec), is_less(sleeper->parts.tv_sec), sleeper->done);
+}
+
+/* Which call a task is in that stopped while it slept, and goes on, and what it has stored. */
+static void show_restarts(void)
+{
+	sleeper = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	for (int way = 0; way < 10; way++) {
+		*sleeper = (struct sleeper){ { 100 }, { -1 }, { 0 }, { 100 }, { -1 }, 0, 1 };
+		clock_gettime(CLOCK_MONOTONIC, &sleeper->date);
+		sleeper->date.tv_sec += 100;
+		fflush(stdout);
+		int child = fork();
+		if (!child) {
+			sleeper->done = sleep_in(way);
+			sleeper->done = sleeper->done < 0 ? -errno : sleeper->done;
+			for (;;)
+				pause();
+		}
+		printf("%d\n", way);
+		until_state(child, 'S');
+		for (int turn = 0; turn < 2; turn++) {
+			kill(child, SIGSTOP);
+			until_state(child, 'T');
+			show_sleep("stopped", child);
+			kill(child, SIGCONT);
+			until_state(child, 'S');
+			show_sleep("goes on", child);
+		}
+		kill(child, SIGKILL);
+		waitpid(child, NULL, 0);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	int p[2];
@@ -126,5 +212,6 @@ int main(int argc, char **argv)
 	}
 	show_stops("one that sleeps", 1);
 	show_stops("one that runs", 0);
+	show_restarts();
 	return 0;
 }
