@@ -257,6 +257,7 @@ COMPARED_IN = {
     "flags of pages": ("*test_elf.py::*[[]pageflags*",),
     "taken entries": ("*test_elf.py::*[[]ringstable*",),
     "flags of files": ("*test_elf.py::*[[]chattr*", "*test_elf.py::*[[]fileioctls*"),
+    "where tasks sleep": ("*test_elf.py::*[[]wchan*",),
     "options of mounts": ("*test_elf.py::*[[]mountoptions*",),
     "futex2": ("*test_elf.py::*[[]futex2*",),
     "seen by inotify": ("*test_elf_kernel_pages.py::*[[]watch*",),

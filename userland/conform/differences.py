@@ -618,6 +618,7 @@ NEWER: tuple[Newer, ...] = (
         (6, 17),
         "file_getattr, file_setattr, setxattrat and its kin, AT_EXECVE_CHECK",
     ),
+    Newer("where tasks sleep", (6, 18), "the functions that wchan names"),
     Newer("options of mounts", (6, 18), "what mounts say of options that are wrong"),
     Newer(
         "fields of /proc",

@@ -43,7 +43,9 @@ if TYPE_CHECKING:
     from pkern.kernel.vfs.machine import Caller
     from pkern.kernel.vfs.mounts import Path
 
-NUMA, SCHED = "pkern.kernel.vfs.proc.numa", "pkern.kernel.vfs.proc.sched"  # which few ask for
+# Which few ask for.
+NUMA, SCHED = "pkern.kernel.vfs.proc.numa", "pkern.kernel.vfs.proc.sched"
+WCHAN = "pkern.kernel.vfs.proc.wchan"
 EACCES, EPERM, ESRCH = errno.EACCES, errno.EPERM, errno.ESRCH
 
 
@@ -158,7 +160,7 @@ ROWS: dict[str, Row] = {
     "timers": Row(0o444, lambda of, reader: _timers(of)),
     "timerslack_ns": Row(0o666, proc_files.timer_slack, proc_files.write_timer_slack),
     "uid_map": _id_map("uid"),
-    "wchan": Row(0o444, lambda of, reader: "0"),
+    "wchan": Row(0o444, late.function(WCHAN, "wchan")),
 }
 
 
