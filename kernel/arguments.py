@@ -32,6 +32,13 @@ def number(where: str, value: Any, least: int = 0, most: int = WORD_MAX) -> int:
     return found
 
 
+def to_call(where: str, value: Any) -> Any:
+    """Return value, which can be called. Errors: TypeError."""
+    if not callable(value):
+        raise TypeError(f"{where} must be callable, not {value!r}")
+    return value
+
+
 def nearest(word: str, known: Iterable[str]) -> list[str]:
     """Return the known words most like word, best first."""
     from difflib import get_close_matches  # for complaints only

@@ -31,7 +31,7 @@ from itertools import takewhile
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
-from pkern.kernel import late
+from pkern.kernel import arguments, late
 from pkern.kernel.errors import PUBLIC
 from pkern.kernel.vfs.console import HostInput
 from pkern.kernel.vfs.fs.hostfs import HostFs
@@ -262,9 +262,14 @@ def fork_process() -> int:
 
 
 def part(kernel: Machine) -> None:
-    """Let a copy, which has just been forked, have what is not copied by that."""
+    """Let a copy, which has just been forked, have what is not copied by that, or end it."""
     gc.freeze()  # a collection would write to, and so copy, all that was there
-    kernel.swap.copy_devices()
+    try:
+        kernel.swap.copy_devices()
+    except OSError as error:  # raised, it would have the caller's program go on twice
+        print(f"pkern: a copy of the machine has no room for its swap: {error}", file=sys.stderr)
+        sys.stderr.flush()
+        os._exit(1)
     kernel.visits = None  # the threads that come in stay with the first one
 
 
@@ -303,6 +308,7 @@ def split(kernel: Machine) -> Branch | Reply:
 
 def branch(kernel: Machine, function: Callable[..., Any], args: tuple[Any, ...]) -> Branch:
     """Let a copy of the machine call function(copy, *args). Errors: NotBranchable, OSError."""
+    arguments.to_call("branch() argument 'function'", function)
     made = split(kernel)
     if isinstance(made, Branch):
         return made
@@ -329,6 +335,7 @@ class Snapshot:
         """
         if self._socket.fileno() < 0:
             raise ValueError("the snapshot is closed")
+        arguments.to_call("branch() argument 'function'", function)
         request = pickle.dumps((function, args))
         mine, its = os.pipe()
         try:

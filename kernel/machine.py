@@ -276,6 +276,8 @@ class Kernel:
         globs: "vmscan:*", "kmem:mm_page_alloc", "pkern:*", a system or a name alone; without one,
         everything. Errors: ValueError for one that means no event, ENOMEM of the host.
         """
+        for glob in globs:
+            arguments.of_type("events(): a glob", glob, str)
         return self.tracing.stream(*globs)
 
     @cached_property

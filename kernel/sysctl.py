@@ -10,12 +10,13 @@ from __future__ import annotations
 import errno
 import re
 
+from pkern.kernel.arguments import of_type
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.log import KERN_INFO, Log
 from pkern.kernel.sysctl_entries import ENTRIES
 from pkern.kernel.sysctl_entry import Entry, Value
 from pkern.kernel.sysctl_kept import KEPT
-from pkern.kernel.typed import Any, Callable, Protocol
+from pkern.kernel.typed import Any, Callable, Iterator, Protocol
 
 NUMBER = re.compile(r"([+-]?)(0x|0|)([0-9a-f]*)", re.IGNORECASE)
 BASES = {"0x": 16, "0": 8, "": 10}
@@ -70,10 +71,14 @@ class SysctlTable:
 
     def entry(self, name: str) -> Entry:
         """Return one entry; '/' may stand for '.'. Errors: ENOENT."""
-        found = self._entries.get(name.replace("/", "."))
+        found = self._entries.get(of_type("a sysctl's name", name, str).replace("/", "."))
         if found is None:
             raise SyscallError(errno.ENOENT, name)
         return found
+
+    def __iter__(self) -> Iterator[str]:
+        """Give every name, in order."""
+        return iter(sorted(self._entries))
 
     def __getitem__(self, name: str) -> Value:
         return self.value(name, None)

@@ -17,7 +17,7 @@ from types import MethodType
 from typing import TYPE_CHECKING, Any, Protocol, cast
 from weakref import ref
 
-from pkern.kernel.arguments import of_type
+from pkern.kernel.arguments import of_type, to_call
 from pkern.kernel.clock import TimeIsUp
 from pkern.kernel.core import lib
 from pkern.kernel.errors import (
@@ -122,9 +122,7 @@ class Sys(Calls):
         """Print every call from now on, one line each, in strace's format."""
         from pkern.syscalls.strace.tracer import Tracer  # its tables are for those who ask
 
-        if not callable(emit):
-            raise TypeError(f"strace() argument 'emit' must be callable, not {emit!r}")
-        self.follow(Tracer(emit))
+        self.follow(Tracer(to_call("strace() argument 'emit'", emit)))
 
     def follow(self, tracer: Tracer) -> None:
         """Let a tracer see every call from now on, and those of the children to come."""
@@ -207,6 +205,8 @@ class Sys(Calls):
         dealt with is left to be read, and the access is refused (BlockingIOError). Errors: EBADF,
         EINVAL. Source: userfaultfd(2); the monitor that other programs have in another thread.
         """
+        if monitor is not None:
+            to_call("on_userfault() argument 'monitor'", monitor)
         set_monitor(self.task, fd, monitor)
 
     def pkey_set(self, pkey: int, rights: int) -> None:

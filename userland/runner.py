@@ -14,7 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pkern.kernel.arguments import number, of_type
+from pkern.kernel.arguments import number, of_type, to_call
 from pkern.kernel.clock import TimeIsUp
 from pkern.kernel.cpu.vsyscall import AREA as VSYSCALLS
 from pkern.kernel.errors import SyscallError
@@ -246,8 +246,8 @@ def _check_types(**given: Any) -> None:
         of_type(f"run() argument '{name}'", value, TYPES[name])
     for text in (*given["argv"], *chain.from_iterable((given["env"] or {}).items())):
         of_type("run(): an argument of the program, or a variable,", text, str)
-    if given["strace"] is not None and not callable(given["strace"]):
-        raise TypeError(f"run() argument 'strace' must be callable, not {given['strace']!r}")
+    if given["strace"] is not None:
+        to_call("run() argument 'strace'", given["strace"])
 
 
 def _check_strings(argv: Iterable[str], env: Mapping[str, str]) -> None:

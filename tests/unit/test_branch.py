@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copyreg
+import errno
 import os
 import signal
 import subprocess
@@ -103,6 +104,17 @@ def rewrite(kernel: Kernel, pid: int, area: int, nr_pages: int, byte: int) -> bo
     now = sys.load(area, nr_pages * PAGE)
     kernel.check()
     return was == b"\1" * len(was) and now == bytes([byte]) * len(now)
+
+
+def test_a_copy_without_room_for_its_swap_ends(monkeypatch, capfd):
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "full")
+
+    with Kernel(ram="4M", swap="4M") as kernel:
+        monkeypatch.setattr(os, "memfd_create", full)
+        with pytest.raises(BranchEnded, match="exit status 1"):
+            kernel.branch(id).result()
+    assert "no room for its swap" in capfd.readouterr().err
 
 
 def test_an_error_is_the_callers(kernel, monkeypatch):

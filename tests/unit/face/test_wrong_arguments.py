@@ -96,6 +96,11 @@ def test_numbers_that_are_no_signals():
         (lambda kernel: kernel.fail_io("swap_read", -1), "fail_io() argument 'nth' is a number"),
         (lambda kernel: pkern.Sys(3), "Sys() argument 'task' must be a Task, not int"),
         (lambda kernel: pkern.Sys(kernel.spawn()).strace(3), "'emit' must be callable, not 3"),
+        (lambda kernel: pkern.Sys(kernel.spawn()).on_userfault(0, 3), "'monitor' must be callable"),
+        # Found in the copy alone, it would have the caller's program go on twice.
+        (lambda kernel: kernel.branch(3), "branch() argument 'function' must be callable, not 3"),
+        (lambda kernel: kernel.events(3), "events(): a glob must be a str, not int"),
+        (lambda kernel: kernel.sysctl[3], "a sysctl's name must be a str, not int"),
     ],
 )
 def test_what_a_machine_cannot_be_asked(kernel, ask, words):

@@ -28,7 +28,7 @@ def refused(number: int) -> pytest.RaisesExc[SyscallError]:
 
 def test_entries_are_sorted_and_explained(machine: Kernel) -> None:
     entries = machine.sysctl.entries()
-    assert [e.name for e in entries] == sorted(e.name for e in entries)
+    assert [e.name for e in entries] == sorted(e.name for e in entries) == list(machine.sysctl)
     assert all(entry.help for entry in entries)
 
 
