@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -254,6 +255,13 @@ def test_sysctl_shows_value_range_and_help(capsys):
     assert status == 0
     (line,) = [line for line in out.splitlines() if line.startswith("vm.nonlinear ")]
     assert line.split()[1] == "1"
+
+
+@pytest.mark.parametrize("command", ["syscalls", "docs", "lab"])
+def test_what_prints_docstrings_says_that_there_are_none(capsys, monkeypatch, command):
+    monkeypatch.setattr("sys.flags", SimpleNamespace(optimize=2))
+    complaint = f"pkern: 'pkern {command}' prints docstrings, and Python's -OO has left them out\n"
+    assert run(capsys, command) == (2, "", complaint)
 
 
 def test_sysctl_file_in_sysctl_conf_format(capsys, tmp_path):

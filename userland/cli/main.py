@@ -52,6 +52,9 @@ COMMANDS = {
     "lab": ("cli.study.lab", "Settle the letter's claims."),
 }
 
+# Commands that show what docstrings say, which Python's -OO leaves out.
+PRINT_DOCSTRINGS = {"syscalls", "docs", "lab"}
+
 EXAMPLES = """\
 examples:
   pkern run prog.py                          run a program: a file with 'def main(sys)'
@@ -145,6 +148,8 @@ def _meant(arguments: Sequence[str]) -> tuple[Any, Any]:
     """Return the module of the command that is meant, and its options."""
     named = arguments and arguments[0] in COMMANDS
     name, *words = arguments if named else _words(arguments)
+    if name in PRINT_DOCSTRINGS and sys.flags.optimize > 1:
+        raise UsageError(f"'pkern {name}' prints docstrings, and Python's -OO has left them out")
     if name not in COMMANDS:
         hint = did_you_mean(name, COMMANDS, "; 'pkern --help' lists them")
         raise UsageError(f"there is no command '{name}'{hint}")
