@@ -66,6 +66,16 @@ class PidNamespace(Namespace):
         """Return the pid that has a number here, 0 if there is none."""
         return number if not self.level else self._pids.get(number, 0)
 
+    def numbers_down(self, pid: int, lowest: PidNamespace) -> list[int]:
+        """Return the numbers of a pid here and in the namespaces below, down to the lowest."""
+        below = [one for one in reversed(lowest.upwards()) if one.level > self.level]
+        return [space.number_of(pid) for space in (self, *below)]
+
+    @property
+    def last(self) -> int:
+        """The number that was given last; not of the first namespace, whose numbers are pids."""
+        return self._last
+
     def upwards(self) -> list[PidNamespace]:
         """Return this namespace and those that it lies in, but for the first."""
         found, here = [], self

@@ -27,6 +27,7 @@ from pkern.kernel.vfs.inode import MAY_WRITE, POLLIN, POLLOUT, Inode
 from pkern.kernel.vfs.walk import Last, walk
 
 if TYPE_CHECKING:
+    from pkern.kernel.namespaces.pid import PidNamespace
     from pkern.kernel.net.net import Net
     from pkern.kernel.vfs.file import File
     from pkern.kernel.vfs.machine import Caller
@@ -140,7 +141,7 @@ class UnixSocket(Socket):
             raise SyscallError(errno.EPROTOTYPE)
         return found
 
-    def fdinfo(self) -> str:
+    def fdinfo(self, pid_ns: PidNamespace) -> str:
         return f"scm_fds: {sum(len(packet.files) for packet in self.queue)}\n"
 
     # ---- what travels ----

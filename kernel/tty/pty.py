@@ -23,6 +23,7 @@ from pkern.kernel.vfs.readiness import POLLERR, POLLHUP, wake
 from pkern.kernel.wait import WouldBlock
 
 if TYPE_CHECKING:
+    from pkern.kernel.namespaces.pid import PidNamespace
     from pkern.kernel.tasks.machine import Machine
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.tty.devpts import DevPts
@@ -135,7 +136,7 @@ class PtyMaster(PtyInode):
     def st_nlink(self) -> int:
         return 1
 
-    def fdinfo(self) -> str:
+    def fdinfo(self, pid_ns: PidNamespace) -> str:
         """What /proc/PID/fdinfo adds: its number."""
         return f"tty-index:\t{self.tty.number}\n"
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import ClassVar, Protocol, Self
 
     from pkern.kernel.namespaces.base import Namespace
+    from pkern.kernel.namespaces.pid import PidNamespace
     from pkern.kernel.vfs.file import File
     from pkern.kernel.vfs.inotify import Mark
     from pkern.kernel.vfs.machine import Caller, Machine
@@ -159,8 +160,11 @@ class Inode:
         if self.fixed:
             raise SyscallError(self.fixed)
 
-    def fdinfo(self) -> str:
-        """What /proc/PID/fdinfo shows of its kind, after what it shows of every open file."""
+    def fdinfo(self, pid_ns: PidNamespace) -> str:
+        """What /proc/PID/fdinfo shows of its kind, after what it shows of every open file.
+
+        pid_ns: whose numbers that /proc shows.
+        """
         return ""
 
     @property

@@ -20,6 +20,7 @@ from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, POLLIN, AnonInode, Inode
 from pkern.kernel.vfs.readiness import sleep, waits, wake
 
 if TYPE_CHECKING:
+    from pkern.kernel.namespaces.pid import PidNamespace
     from pkern.kernel.vfs.file import File
     from pkern.kernel.vfs.machine import Caller, Machine
 
@@ -180,7 +181,7 @@ class InotifyInode(AnonInode):
         task.mm.copy_out(arg, struct.pack("<i", waiting))  # type: ignore[attr-defined]
         return 0
 
-    def fdinfo(self) -> str:
+    def fdinfo(self, pid_ns: PidNamespace) -> str:
         """Return the watches, the last one first, as Linux lists them."""
         return "".join(
             f"inotify wd:{mark.wd:x} ino:{mark.inode.ino:x} sdev:{mark.inode.dev:x} "

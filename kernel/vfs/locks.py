@@ -11,6 +11,7 @@ from pkern.kernel.typed import TYPE_CHECKING
 from pkern.kernel.values import NamedTuple
 
 if TYPE_CHECKING:
+    from pkern.kernel.namespaces.pid import PidNamespace
     from pkern.kernel.vfs.file import File
     from pkern.kernel.vfs.inode import Inode
 
@@ -20,12 +21,16 @@ LOCK_END = 1 << 63  # of a record without an end
 
 
 class Record(NamedTuple):
-    """A lock on [start, end) bytes. kind: F_RDLCK or F_WRLCK. owner: an FdTable, or a File."""
+    """A lock on [start, end) bytes. kind: F_RDLCK or F_WRLCK. owner: an FdTable, or a File.
+
+    file: through which it was taken.
+    """
 
     start: int
     end: int
     kind: int
     owner: object
+    file: File
 
     def columns(self) -> tuple[str, str, int]:
         """Return kind, access and pid as /proc/locks shows them."""
@@ -63,6 +68,10 @@ class Shown(NamedTuple):
     ino: int
     span: str
     state: str = "ADVISORY"
+
+    def seen_in(self, pid_ns: PidNamespace) -> Shown:
+        """Return it with the number that its process has in a namespace; 0: it has none."""
+        return self if self.pid < 0 else self._replace(pid=pid_ns.number_of(self.pid))
 
     def line(self, number: int, device: str) -> str:
         """Return it as /proc/locks and fdinfo show it. device: of the file."""
@@ -140,7 +149,8 @@ class Locks:
         held = self._flocks.get(ino, {})
         found = [_flock_shown(ino, *held[file.cookie])] if file.cookie in held else []
         records = self._records.get(ino, [])
-        return found + [_record_shown(ino, one) for one in records if one.owner in (file, table)]
+        own = [one for one in records if one.file is file and one.owner in (file, table)]
+        return found + [_record_shown(ino, one) for one in own]
 
     # ---- flock ----
 
@@ -182,17 +192,18 @@ class Locks:
 def _without(record: Record, hole: Record) -> list[Record]:
     """Return what is left of a record: `rrrr / r..r`."""
     parts = [(record.start, min(record.end, hole.start)), (max(record.start, hole.end), record.end)]
-    return [Record(start, end, record.kind, record.owner) for start, end in parts if start < end]
+    return [record._replace(start=start, end=end) for start, end in parts if start < end]
 
 
 def _joined(records: list[Record], new: Record) -> list[Record]:
-    """Add a record, joined with neighbours of the same kind and owner."""
+    """Add a record, joined with neighbours of the same kind and owner: to the first of them."""
     rest: list[Record] = []
-    start, end = new.start, new.end
+    start, end, first = new.start, new.end, new
     for record in records:
         same = record.owner == new.owner and record.kind == new.kind
         if same and record.start <= end and start <= record.end:
             start, end = min(start, record.start), max(end, record.end)
+            first = record if first is new else first
         else:
             rest.append(record)
-    return [*rest, Record(start, end, new.kind, new.owner)]
+    return [*rest, first._replace(start=start, end=end)]

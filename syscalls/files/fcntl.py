@@ -213,7 +213,7 @@ def _record(task: Task, file: File, raw: bytes, owner: object) -> Record:
         start, end = end, start
     if start < 0:
         raise SyscallError(errno.EINVAL)
-    return Record(start, end, kind, owner)
+    return Record(start, end, kind, owner, file)
 
 
 def _need_no_pid(file: File, raw: bytes, owner: object) -> None:

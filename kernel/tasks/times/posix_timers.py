@@ -16,6 +16,9 @@ from pkern.kernel.tasks.signal.sending import queue_for_process, queue_for_threa
 from pkern.kernel.tasks.signal.signals import SigInfo
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pkern.kernel.namespaces.pid import PidNamespace
     from pkern.kernel.tasks.group import Group
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.tasks.times.cpu_clocks import CpuClock
@@ -200,18 +203,18 @@ class PosixTimers(dict[int, PosixTimer]):
             timer.delete()
         self.clear()
 
-    def text(self) -> str:
-        """Return what /proc/PID/timers shows. Source: proc_pid_timers(5)."""
-        return "".join(_row(timer) for timer in self.values())
+    def text(self, pid_ns: PidNamespace) -> str:
+        """Return what /proc/PID/timers of a namespace shows. Source: proc_pid_timers(5)."""
+        return "".join(_row(timer, pid_ns.number_of) for timer in self.values())
 
 
 NOTIFIES = {SIGEV_SIGNAL: "signal", SIGEV_NONE: "none", SIGEV_THREAD: "thread"}
 
 
-def _row(timer: PosixTimer) -> str:
+def _row(timer: PosixTimer, number_of: Callable[[int], int]) -> str:
     how = NOTIFIES[timer.notify & ~SIGEV_THREAD_ID]
-    whom = f"tid.{timer.thread.pid}" if timer.thread is not None else f"pid.{timer.group.pid}"
+    kind, who = ("pid", timer.group) if timer.thread is None else ("tid", timer.thread)
     return (
         f"ID: {timer.number}\nsignal: {timer.signo}/{timer.value:016x}\n"
-        f"notify: {how}/{whom}\nClockID: {timer.clock}\n"
+        f"notify: {how}/{kind}.{number_of(who.pid)}\nClockID: {timer.clock}\n"
     )

@@ -17,6 +17,7 @@ from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, NEITHER, POLLIN, POLLOUT
 from pkern.kernel.vfs.readiness import POLLERR, POLLHUP, wake
 
 if TYPE_CHECKING:
+    from pkern.kernel.namespaces.pid import PidNamespace
     from pkern.kernel.vfs.file import File
     from pkern.kernel.vfs.machine import Caller, Machine
 
@@ -82,7 +83,7 @@ class EpollInode(AnonInode):
         """Refuse: it has none here. Errors: EINVAL."""
         raise SyscallError(errno.EINVAL)
 
-    def fdinfo(self) -> str:
+    def fdinfo(self, pid_ns: PidNamespace) -> str:
         """What /proc/PID/fdinfo adds: each file that it watches."""
         self.prune()
         return "".join(

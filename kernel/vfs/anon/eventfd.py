@@ -11,6 +11,7 @@ from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, POLLIN, POLLOUT, AnonIno
 from pkern.kernel.vfs.readiness import POLLERR, sleep, waits, wake
 
 if TYPE_CHECKING:
+    from pkern.kernel.namespaces.pid import PidNamespace
     from pkern.kernel.vfs.machine import Caller, Machine
 
 WORD = 8
@@ -51,7 +52,7 @@ class EventInode(AnonInode):
         wake(self, POLLIN)
         return WORD
 
-    def fdinfo(self) -> str:
+    def fdinfo(self, pid_ns: PidNamespace) -> str:
         """What /proc/PID/fdinfo adds: the count, a number of its own, what a read takes."""
         return (
             f"eventfd-count: {self.count:16x}\neventfd-id: {self.ino}\n"

@@ -13,6 +13,7 @@ from pkern.kernel.vfs.inode import NEITHER, POLLIN, POLLRDNORM, AnonInode
 from pkern.kernel.vfs.readiness import POLLHUP
 
 if TYPE_CHECKING:
+    from pkern.kernel.namespaces.pid import PidNamespace
     from pkern.kernel.vfs.machine import Machine
 
 PIDFD_THREAD = 0x80  # in the flags of the open file
@@ -22,6 +23,7 @@ class Subject(Protocol):
     """The thread: its number, whether it runs, leads others that do, was waited for."""
 
     pid: int
+    pid_ns: PidNamespace
 
     @property
     def delays_end(self) -> bool: ...
@@ -43,10 +45,17 @@ class PidInode(AnonInode):
         super().__init__(kernel, 0o700)
         self.subject = subject
 
-    def fdinfo(self) -> str:
-        """What /proc/PID/fdinfo adds: -1 once the process is gone."""
-        pid = -1 if self.subject.is_reaped else self.subject.pid
-        return f"Pid:\t{pid}\nNSpid:\t{pid}\n"
+    def fdinfo(self, pid_ns: PidNamespace) -> str:
+        """What /proc/PID/fdinfo adds: 0: it has no number there; -1 once the process is gone."""
+        subject = self.subject
+        if subject.is_reaped:
+            numbers = [-1]
+        elif not pid_ns.number_of(subject.pid):
+            numbers = [0]
+        else:
+            numbers = pid_ns.numbers_down(subject.pid, subject.pid_ns)
+        shown = "\t".join(map(str, numbers))
+        return f"Pid:\t{numbers[0]}\nNSpid:\t{shown}\n"
 
     def poll(self, file: File) -> int:
         if self.subject.alive or self.subject.delays_end:

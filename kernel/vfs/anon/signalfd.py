@@ -16,6 +16,7 @@ from pkern.kernel.vfs.readiness import Wait, waits, wake
 from pkern.kernel.wait import WouldBlock
 
 if TYPE_CHECKING:
+    from pkern.kernel.namespaces.pid import PidNamespace
     from pkern.kernel.vfs.file import File
     from pkern.kernel.vfs.machine import Machine
 
@@ -61,7 +62,7 @@ class SignalInode(AnonInode):
         running: Any = self.kernel.memory.running()
         return self._maker if running is None else running
 
-    def fdinfo(self) -> str:
+    def fdinfo(self, pid_ns: PidNamespace) -> str:
         return f"sigmask:\t{self.mask:016x}\n"
 
     def file_read(self, file: File, pos: int, nbytes: int) -> bytes:

@@ -12,6 +12,7 @@ from pkern.kernel.vfs.readiness import Wait, waits, wake
 from pkern.kernel.wait import WouldBlock
 
 if TYPE_CHECKING:
+    from pkern.kernel.namespaces.pid import PidNamespace
     from pkern.kernel.vfs.file import File
 
 WORD = 8
@@ -65,7 +66,7 @@ class TimerInode(AnonInode):
         wake(self, POLLIN)  # the next one is news again
         return found.to_bytes(WORD, "little")
 
-    def fdinfo(self) -> str:
+    def fdinfo(self, pid_ns: PidNamespace) -> str:
         """What /proc/PID/fdinfo adds: the clock, expirations that no one has read, the times."""
         (value_s, value_ns), (every_s, every_ns) = (
             divmod(ns, SECOND) for ns in (self.left(), self.interval)

@@ -30,6 +30,7 @@ from pkern.kernel.wait import WouldBlock
 if TYPE_CHECKING:
     from pkern.kernel.mm.mm import Mm
     from pkern.kernel.mm.process import Process
+    from pkern.kernel.namespaces.pid import PidNamespace
     from pkern.kernel.vfs.machine import Machine
 
 NAME = "anon_inode:[userfaultfd]"
@@ -102,7 +103,7 @@ class UserfaultInode(AnonInode):
     def features(self, features: int) -> None:
         lib.uffd_set_features(self.handle, features)
 
-    def fdinfo(self) -> str:
+    def fdinfo(self, pid_ns: PidNamespace) -> str:
         """What /proc/PID/fdinfo adds: faults that no one has read, all of them, what it can do."""
         fresh = sum(one.addr >= 0 for one in self._fresh)
         return (

@@ -18,6 +18,7 @@ from pkern.kernel.vfs.proc.inode import ProcDir, ProcLink, task_of
 from pkern.kernel.vfs.proc.text import TextFile, device_text
 
 if TYPE_CHECKING:
+    from pkern.kernel.namespaces.pid import PidNamespace
     from pkern.kernel.tasks.machine import Machine
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.vfs.machine import Caller
@@ -84,9 +85,10 @@ class FdDir(ProcDir):
 class FdInfoDir(ProcDir):
     """/proc/PID/fdinfo: position, flags and locks of each descriptor."""
 
-    def __init__(self, kernel: Machine, of_task: Task) -> None:
+    def __init__(self, kernel: Machine, of_task: Task, pid_ns: PidNamespace) -> None:
         super().__init__(kernel, 0o555)
         self._of_task = of_task
+        self._pid_ns = pid_ns
 
     def _text(self, fd: int) -> str:
         file = self._of_task.fds.get_raw(fd)
@@ -100,8 +102,9 @@ class FdInfoDir(ProcDir):
         vfs = self.kernel.vfs
         held = vfs.locks.held_by(file, self._of_task.fds) + vfs.leases.held_by(file)
         device = device_text(inode.dev)
-        lines = (lock.line(number, device) for number, lock in enumerate(held, 1))
-        return head + "".join(f"lock:\t{line}\n" for line in lines) + inode.fdinfo()
+        space = self._pid_ns
+        lines = (lock.seen_in(space).line(number, device) for number, lock in enumerate(held, 1))
+        return head + "".join(f"lock:\t{line}\n" for line in lines) + inode.fdinfo(space)
 
     def lookup(self, name: str, task: Caller) -> Inode:
         if name_number(name) not in files_of(self._of_task):

@@ -127,7 +127,6 @@ DESCRIPTORS = "pkern.kernel.vfs.proc.descriptors"
 # What makes the links of /proc/PID and its directories of descriptors.
 LINKS: dict[str, Callable[[Machine, Task], Inode]] = {
     "fd": late.function(DESCRIPTORS, "FdDir"),
-    "fdinfo": late.function(DESCRIPTORS, "FdInfoDir"),
     "cwd": lambda kernel, of_task: TaskLink(kernel, of_task, lambda task: task.fs.pwd),
     "root": lambda kernel, of_task: TaskLink(kernel, of_task, lambda task: task.fs.root),
     "exe": ExeLink,

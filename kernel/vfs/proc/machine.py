@@ -14,6 +14,7 @@ from pkern.kernel.vfs.proc.task import TICK_NS
 from pkern.kernel.vfs.proc.text import device_text
 
 if TYPE_CHECKING:
+    from pkern.kernel.namespaces.pid import PidNamespace
     from pkern.kernel.namespaces.user import UserNamespace
     from pkern.kernel.tasks.machine import Machine
     from pkern.kernel.tasks.task import Task
@@ -143,13 +144,14 @@ def uptime(reader: Task) -> str:
     return " ".join(times) + "\n"
 
 
-def loadavg(kernel: Machine) -> str:
-    """Three averages, which nobody keeps here: 0; runnable/all tasks, the last pid.
+def loadavg(reader: Task) -> str:
+    """Three averages, which nobody keeps here: 0; runnable/all tasks, the reader's last pid.
 
     Source: proc_loadavg(5).
     """
-    running, total = _states(kernel)
-    return f"0.00 0.00 0.00 {running}/{total} {kernel.tasks.last_pid}\n"
+    running, total = _states(reader.kernel)
+    last = reader.pid_ns.last if reader.pid_ns.level else reader.kernel.tasks.last_pid
+    return f"0.00 0.00 0.00 {running}/{total} {last}\n"
 
 
 def stat(reader: Task) -> str:
@@ -312,15 +314,15 @@ def sysvipc_msg(reader: Task) -> str:
     )
 
 
-def locks(kernel: Machine) -> str:
+def locks(kernel: Machine, pid_ns: PidNamespace) -> str:
     """File locks: number, kind, way, access, pid, file, first and last byte.
 
-    Source: proc_locks(5).
+    A namespace does not see those of processes outside, which are counted. Source: proc_locks(5).
     """
     found = kernel.vfs.locks.all() + kernel.vfs.leases.all()
+    seen = enumerate((lock.seen_in(pid_ns) for lock in found), 1)
     return "".join(
-        f"{lock.line(number, _device_of(kernel, lock.ino))}\n"
-        for number, lock in enumerate(found, 1)
+        f"{lock.line(number, _device_of(kernel, lock.ino))}\n" for number, lock in seen if lock.pid
     )
 
 

@@ -18,7 +18,7 @@ from pkern.kernel.typed import TYPE_CHECKING
 from pkern.kernel.vfs.inode import Inode
 from pkern.kernel.vfs.proc.hiding import INVISIBLE, NOACCESS, Hiding
 from pkern.kernel.vfs.proc.inode import LateProcDir, ProcDir, task_of
-from pkern.kernel.vfs.proc.links import LINKS, SelfLink, ThreadSelfLink
+from pkern.kernel.vfs.proc.links import DESCRIPTORS, LINKS, SelfLink, ThreadSelfLink
 
 if TYPE_CHECKING:
     from pkern.kernel.namespaces.pid import PidNamespace
@@ -34,8 +34,8 @@ def _task_files(kernel: Machine, of_task: Task, pid_ns: PidNamespace, which: str
     return made
 
 
-def _root_files(kernel: Machine) -> Plan:
-    made: Plan = late.load("pkern.kernel.vfs.proc.rootfiles").plan(kernel)
+def _root_files(kernel: Machine, pid_ns: PidNamespace) -> Plan:
+    made: Plan = late.load("pkern.kernel.vfs.proc.rootfiles").plan(kernel, pid_ns)
     return made
 
 
@@ -45,8 +45,8 @@ DIRECTORIES = {  # which stat counts
     OF_THREAD: ("attr", "fd", "fdinfo", "net", "ns"),
 }
 MADE_HERE = {  # without the modules of the other files
-    OF_PROCESS: frozenset({*LINKS, "task"}),
-    OF_THREAD: frozenset({*LINKS, "children"}),
+    OF_PROCESS: frozenset({*LINKS, "fdinfo", "task"}),
+    OF_THREAD: frozenset({*LINKS, "fdinfo", "children"}),
 }
 
 
@@ -105,6 +105,11 @@ class TaskDir(LateProcDir):
                 self.kernel, 0o444, self._children
             )
             return children
+        if name == "fdinfo":
+            folder: Inode = late.load(DESCRIPTORS).FdInfoDir(
+                self.kernel, self.of_task, self._pid_ns
+            )
+            return folder
         return LINKS[name](self.kernel, self.of_task)
 
 
@@ -158,7 +163,7 @@ class ProcRoot(LateProcDir):
     """/proc itself: files, links, and one directory for each task."""
 
     def __init__(self, kernel: Machine, pid_ns: PidNamespace) -> None:
-        super().__init__(kernel, 0o555, partial(_root_files, kernel))
+        super().__init__(kernel, 0o555, partial(_root_files, kernel, pid_ns))
         self.hiding = Hiding()
         self._pid_ns = pid_ns
         links = SelfLink(kernel, pid_ns), ThreadSelfLink(kernel, pid_ns)

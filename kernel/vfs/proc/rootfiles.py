@@ -17,6 +17,7 @@ from pkern.kernel.vfs.proc.mmfile import MmFile
 from pkern.kernel.vfs.proc.text import PolledText, ReadersText, Text
 
 if TYPE_CHECKING:
+    from pkern.kernel.namespaces.pid import PidNamespace
     from pkern.kernel.tasks.machine import Machine
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.vfs.fs.latedir import Plan
@@ -27,7 +28,8 @@ SYSVIPC: dict[str, Callable[[Task], Text]] = {
     "sem": proc_machine.sysvipc_sem,
     "shm": proc_machine.sysvipc_shm,
 }
-CLOCKS: dict[str, Callable[[Task], Text]] = {
+OF_READERS: dict[str, Callable[[Task], Text]] = {
+    "loadavg": proc_machine.loadavg,
     "stat": proc_machine.stat,
     "uptime": proc_machine.uptime,
 }
@@ -41,8 +43,6 @@ MACHINE: dict[str, Callable[[Machine], Text]] = {
     "execdomains": lambda kernel: "0-0\tLinux           \t[kernel]\n",
     "filesystems": proc_machine.filesystems,
     "interrupts": proc_machine.interrupts,
-    "loadavg": proc_machine.loadavg,
-    "locks": proc_machine.locks,
     "meminfo": proc_machine.meminfo,
     "misc": proc_machine.misc,
     "partitions": proc_machine.partitions,
@@ -75,12 +75,13 @@ def _readers_texts(kernel: Machine, texts: Mapping[str, Callable[[Task], Text]])
     return {name: partial(ReadersText, kernel, 0o444, text) for name, text in texts.items()}
 
 
-def plan(kernel: Machine) -> Plan:
+def plan(kernel: Machine, pid_ns: PidNamespace) -> Plan:
     """Return what makes the files of /proc, tasks and links to the reader's own aside."""
+    locks = partial(proc_machine.locks, kernel, pid_ns)
     return {
         **_texts(kernel, 0o444, MACHINE),
         **_texts(kernel, 0o400, PRIVATE),
-        **_readers_texts(kernel, CLOCKS),
+        **_readers_texts(kernel, OF_READERS),
         "config.gz": partial(proc_files.ConfigFile, kernel),
         "driver": partial(ProcDir, kernel, 0o555),  # no driver and no disk's file system tells
         "fs": partial(ProcDir, kernel, 0o555),
@@ -88,6 +89,7 @@ def plan(kernel: Machine) -> Plan:
         "kpagecgroup": partial(proc_files.PagesFile, kernel, lambda info: 0),
         "kpagecount": partial(proc_files.PagesFile, kernel, proc_files.page_count),
         "kpageflags": partial(proc_files.PagesFile, kernel, proc_files.page_flags),
+        "locks": partial(PolledText, kernel, 0o444, locks),
         "mm": partial(MmFile, kernel),
         "mounts": partial(LinkInode, kernel, "self/mounts"),
         "net": partial(LinkInode, kernel, "self/net"),

@@ -68,9 +68,7 @@ def _levels(task: Task, pid: int, pid_ns: PidNamespace) -> str:
     """Return the numbers of a pid in a namespace, and in those below it down to the task's own."""
     if task.pid_ns is pid_ns:
         return str(pid_ns.number_of(pid))
-    spaces = [one for one in task.pid_ns.upwards() if one.level > pid_ns.level]
-    numbers = [pid_ns.number_of(pid), *(one.number_of(pid) for one in reversed(spaces))]
-    return "\t".join(map(str, numbers))
+    return "\t".join(map(str, pid_ns.numbers_down(pid, task.pid_ns)))
 
 
 _OF_PROCESSOR = lines(

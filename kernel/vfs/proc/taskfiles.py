@@ -54,10 +54,10 @@ def _of(text: Callable[[Task], Text]) -> Callable[[Task, Task], Text]:
     return lambda of, reader: text(of)
 
 
-def _timers(of: Task) -> str:
+def _timers(of: Task, reader: Task, pid_ns: PidNamespace) -> str:
     """The timers of POSIX. Source: proc_pid_timers(5)."""
     timers = of.group.posix_timers
-    return "" if timers is None else timers.text()
+    return "" if timers is None else timers.text(pid_ns)
 
 
 class Row(NamedTuple):
@@ -157,7 +157,7 @@ ROWS: dict[str, Row] = {
         proc_namespaces.write_timens_offsets,
         gone=0,
     ),
-    "timers": Row(0o444, lambda of, reader: _timers(of)),
+    "timers": Row(0o444, numbered=_timers),
     "timerslack_ns": Row(0o666, proc_files.timer_slack, proc_files.write_timer_slack),
     "uid_map": _id_map("uid"),
     "wchan": Row(0o444, late.function(WCHAN, "wchan")),

@@ -5,12 +5,15 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 
 /* Run in a process that is the first of a new pid namespace; return how it ended. */
 static int inside(int flags, void (*run)(void))
@@ -389,6 +392,79 @@ static void memfds(void)
 	P("around it", atoi(content(NOEXEC)));
 }
 
+/* What /proc of a namespace shows: its own numbers, also where who has none there is spoken of. */
+static int its_file, outer_pidfd;
+
+static void show(const char *path, const char *key)
+{
+	char text[400], kind[20], way[20], access[20];
+	FILE *file = fopen(path, "r");
+	int pid;
+	while (file && fgets(text, sizeof text, file)) {
+		char *rest = strchr(text, ':');
+		if (!strstr(text, key) || !rest)
+			continue;
+		if (!strncmp(text, "lock", 4))
+			rest = strchr(rest + 1, ':');
+		if (sscanf(rest, ": %19s %19s %19s %d", kind, way, access, &pid) == 4)
+			printf("%s %s %s %d\n", kind, way, access, pid);
+		else
+			printf("%s", text);
+	}
+	if (file)
+		fclose(file);
+}
+
+static void show_descriptor(int fd, const char *key)
+{
+	char path[50];
+	snprintf(path, sizeof path, "/proc/self/fdinfo/%d", fd);
+	show(path, key);
+}
+
+static void show_pidfd(int fd)
+{
+	show_descriptor(fd, "Pid:\t");
+	show_descriptor(fd, "NSpid:\t");
+}
+
+static void as_first_shown(void)
+{
+	char key[40];
+	struct stat its;
+	timer_t timer;
+	struct flock whole = { .l_type = F_WRLCK, .l_start = 10, .l_len = 5 };
+	P("mount", result(mount("proc", "/proc", "proc", 0, 0)));
+	P("lock", result(fcntl(its_file, F_SETLK, &whole)));
+	fstat(its_file, &its);
+	snprintf(key, sizeof key, ":%lu ", (unsigned long)its.st_ino);
+	show("/proc/locks", key);
+	show_descriptor(its_file, "lock");
+	/* The record is shown where it was taken alone. */
+	snprintf(key, sizeof key, "/proc/self/fd/%d", its_file);
+	show_descriptor(open(key, O_RDWR), "lock");
+	show_pidfd(outer_pidfd);
+	show_pidfd(syscall(SYS_pidfd_open, 1, 0));
+	timer_create(CLOCK_MONOTONIC, 0, &timer);
+	show("/proc/self/timers", "notify");
+	fflush(stdout);
+	pid_t child = syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, 0, 0, 0, 0);
+	if (!child)
+		for (;;)
+			pause();
+	show_pidfd(syscall(SYS_pidfd_open, child, 0));
+	printf("last%s", strrchr(content("/proc/loadavg"), ' '));
+}
+
+static void shown(void)
+{
+	struct flock first = { .l_type = F_WRLCK, .l_len = 5 };
+	its_file = syscall(SYS_memfd_create, "locked", 0);
+	outer_pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	P("locks", result(fcntl(its_file, F_SETLK, &first)), result(flock(its_file, LOCK_EX)));
+	inside(CLONE_NEWNS, as_first_shown);
+}
+
 int main(void)
 {
 	outer = getpid();
@@ -404,5 +480,6 @@ int main(void)
 	part("creds", creds);
 	part("chosen", as_first_chosen);
 	part("memfds", memfds);
+	part("shown", shown);
 	return 0;
 }
