@@ -9,14 +9,14 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
 from pkern.userland.cli.main import main
-from tests.commands import SECONDS
+from tests.commands import PKERN, SECONDS, pkern
 from tests.rounds import ROUNDS
 
 pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="no compiler")
@@ -114,14 +114,31 @@ def program(tmp_path: Path) -> Path:
     return made
 
 
-def pkern(*words: str | Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "pkern", *map(str, words)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+Ended = tuple[int, str, str]  # status, output, errors
 
 
-def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    out, err = process.communicate(timeout=SECONDS)
-    return process.returncode, out, err
+def here(*words: str | Path) -> Ended:
+    """Run a command without a cluster."""
+    done = pkern(*words)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture
+def on_cluster(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Ended]:
+    """Run a command on the cluster, in this process: it has imported what Dask's client is.
+
+    Each part costs its worker a start of Python, so there are two for each of its threads.
+    """
+    cluster.need_worker()
+    monkeypatch.setattr("pkern.userland.cluster.dask.PARTS_A_THREAD", 2)
+
+    def run(*words: str | Path) -> Ended:
+        status = main([*map(str, words), "--dask", cluster.address])
+        return status, *capsys.readouterr()
+
+    return run
 
 
 def wait_for_work(worker: psutil.Process) -> list[psutil.Process]:
@@ -163,13 +180,15 @@ SWEEP = ["sweep", "--inject", "brk,mmap:error=ENOMEM"]
 
 
 def test_a_killed_worker_loses_nothing(cluster: Cluster, program: Path) -> None:
-    alone = ended(pkern(*SWEEP, program))
+    alone = here(*SWEEP, program)
     assert "positions: " in alone[1]
     killed, _ = cluster.worker(), cluster.worker()
-    sweep = pkern(*SWEEP, "--dask", cluster.address, program)
+    words = [*PKERN, *SWEEP, "--dask", cluster.address, str(program)]
+    sweep = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     its = wait_for_work(killed)
     killed.kill()
-    assert ended(sweep) == alone
+    said = sweep.communicate(timeout=SECONDS)
+    assert (sweep.returncode, *said) == alone
     gone, alive = psutil.wait_procs(its, timeout=SECONDS)
     assert gone
     assert not alive, "what a dead worker had started goes on"
@@ -180,44 +199,37 @@ def test_a_killed_worker_loses_nothing(cluster: Cluster, program: Path) -> None:
     [["bounded", "--bound", "1"], ["random", "--budget", str(8 * ROUNDS), "--seed", "2"]],
 )
 def test_an_exploration_is_told_as_here(
-    cluster: Cluster, tmp_path: Path, strategy: list[str]
+    on_cluster: Callable[..., Ended], tmp_path: Path, strategy: list[str]
 ) -> None:
     source, racing = tmp_path / "racing.c", tmp_path / "racing"
     source.write_text(RACING)
     compiler = shutil.which("musl-gcc") or "gcc"  # fewer calls than glibc, so fewer schedules
     subprocess.run([compiler, "-static", "-pthread", "-o", racing, source], check=True)
-    cluster.need_worker()
     words = ["explore", "--preempt", "calls", "--shrink", "0", "--strategy", *strategy]
-    here, there = (
-        ended(pkern(*words, *more, "--json", tmp_path / f"{len(more)}.json", racing))
-        for more in ([], ["--dask", cluster.address])
-    )
-    assert there == here
-    assert "reports" in here[1], "no schedule loses an update"
-    pages = [json.loads((tmp_path / f"{nr}.json").read_text()) for nr in (0, 2)]
+    alone = here(*words, "--json", tmp_path / "alone.json", racing)
+    assert on_cluster(*words, "--json", tmp_path / "shared.json", racing) == alone
+    assert "reports" in alone[1], "no schedule loses an update"
+    pages = [json.loads((tmp_path / f"{name}.json").read_text()) for name in ("alone", "shared")]
     assert pages[0] == pages[1]
 
 
 def test_what_goes_on_from_what_it_has_found_is_refused(program: Path) -> None:
-    refused = ended(
-        pkern("explore", "--strategy", "states", "--dask", "tcp://127.0.0.1:1", program)
-    )
+    refused = here("explore", "--strategy", "states", "--dask", "tcp://127.0.0.1:1", program)
     assert refused[0] == 2
     assert "--dask: states goes on from what it has found" in refused[2]
 
 
-def test_a_suite_is_told_as_here(cluster: Cluster, program: Path) -> None:
+def test_a_suite_is_told_as_here(on_cluster: Callable[..., Ended], program: Path) -> None:
     folder = program.parent
     for number in range(5):
         shutil.copy(program, folder / f"copy{number}")
     (folder / "fails.py").write_text("def main(sys):\n    raise SystemExit(4)\n")
-    cluster.need_worker()
     words = ["suite", "-v", "--matrix", "vm.nonlinear=0,1", folder]
-    here, there = ended(pkern(*words)), ended(pkern(*words, "--dask", cluster.address))
-    assert [re.sub(r"[\d.]+ s", "", text) for text in here[1:]] == [
+    alone, there = here(*words), on_cluster(*words)
+    assert [re.sub(r"[\d.]+ s", "", text) for text in alone[1:]] == [
         re.sub(r"[\d.]+ s", "", text) for text in there[1:]
     ]
-    assert here[0] == there[0] == 1
+    assert alone[0] == there[0] == 1
 
 
 def test_a_worker_with_another_program_is_refused(cluster: Cluster, program: Path) -> None:
