@@ -40,22 +40,49 @@ def pkern(
 
     input: for its standard input, as much as a pipe takes at once; None: it is empty.
     """
-    directory, variables = str(cwd or Path.cwd()), os.environ if env is None else env
-    request = Request(tuple(map(str, words)), directory, dict(variables))
     (out, its_out), (err, its_err) = os.pipe(), os.pipe()
-    connection = _server()
-    pid = _ask(connection, request, (_given(input), its_out, its_err))
+    command = Beside(*words, fds=(_given(input), its_out, its_err), cwd=cwd, env=env)
     try:
-        said = _read((out, err), monotonic() + timeout)
+        with command:
+            said = read_to_ends((out, err), monotonic() + timeout)
     except TimeoutError:
-        os.kill(pid, signal.SIGKILL)
-        raise subprocess.TimeoutExpired([*PKERN, *request.words], timeout) from None
+        raise subprocess.TimeoutExpired([*PKERN, *command.words], timeout) from None
     finally:
         os.close(out)
         os.close(err)
-        status = os.waitstatus_to_exitcode(receive(connection))
     texts = [part.decode() if text else part for part in said]
-    return subprocess.CompletedProcess([*PKERN, *request.words], status, *texts)
+    return subprocess.CompletedProcess([*PKERN, *command.words], command.status, *texts)
+
+
+class Beside:
+    """A command that goes on beside its test, as a context: its end is waited for at the end.
+
+    An error in the context kills it. No other can be run meanwhile. status: behind the context.
+    fds: its standard descriptors, which are its own then.
+    """
+
+    def __init__(
+        self,
+        *words: object,
+        fds: tuple[int, int, int],
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        self.words = tuple(map(str, words))
+        self._fds = fds
+        variables = dict(os.environ if env is None else env)
+        self._request = Request(self.words, str(cwd or Path.cwd()), variables)
+        self._connection = _server()
+        self.status = 0
+
+    def __enter__(self) -> Beside:
+        self._pid = _ask(self._connection, self._request, self._fds)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            os.kill(self._pid, signal.SIGKILL)
+        self.status = os.waitstatus_to_exitcode(receive(self._connection))
 
 
 def afresh(*words: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -98,7 +125,7 @@ def _ask(connection: socket.socket, request: Request, fds: tuple[int, ...]) -> i
     return pid
 
 
-def _read(fds: tuple[int, ...], end: float) -> list[bytes]:
+def read_to_ends(fds: tuple[int, ...], end: float) -> list[bytes]:
     """Return what comes from each descriptor until nobody can write to it. Errors: TimeoutError."""
     said = {fd: bytearray() for fd in fds}
     with selectors.DefaultSelector() as selector:

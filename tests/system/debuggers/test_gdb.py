@@ -10,13 +10,14 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.commands import SECONDS
+from tests.commands import SECONDS, Beside, pkern, read_to_ends
 from tests.system.conftest import ROOT, Compile, on_host
 
 PKERN = (sys.executable, "-m", "pkern", "run")
@@ -137,7 +138,7 @@ def _needs_gdb() -> None:
 
 
 def gdb(program: Path, *commands: str, options: Sequence[str] = ()) -> str:
-    """Return what gdb prints that debugs a program of a machine, by a pipe.
+    """Return what gdb prints that debugs a program of a machine.
 
     It reads the program on the host, which takes half of the time, and what is executed, too.
     """
@@ -148,13 +149,35 @@ def finding(
     program: Path, *commands: str, options: Sequence[str] = (), files: Sequence[Path] = ()
 ) -> str:
     """The same; what is none of the files gdb asks the machine for."""
-    stub = shlex.join([*PKERN, *options, "--gdb", "-", str(program)])
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as door:
+        door.bind(f"{folder}/door")
+        door.listen()
+        out, its_out = os.pipe()
+        words = [
+            w for c in (*SETTINGS, f"target remote {folder}/door", *commands) for w in ("-ex", c)
+        ]
+        with subprocess.Popen(
+            ["gdb", "-nx", "-batch", *words, *map(str, files)], cwd=ROOT,
+            stdin=subprocess.DEVNULL, stdout=its_out, stderr=its_out,
+        ):  # fmt: skip
+            connection = door.accept()[0].detach()
+            fds = os.dup(connection), connection, its_out
+            with Beside("run", *options, "--gdb", "-", program, fds=fds, cwd=ROOT):
+                (said,) = read_to_ends((out,), time.monotonic() + SECONDS)
+    os.close(out)
+    text = said.decode()
+    assert "Traceback" not in text
+    return text
+
+
+def by_pipe(program: Path, *commands: str) -> str:
+    """The same of a machine that gdb starts; it asks it for the program."""
+    stub = shlex.join([*PKERN, "--gdb", "-", str(program)])
     words = [w for c in (*SETTINGS, f"target remote | {stub}", *commands) for w in ("-ex", c)]
     done = subprocess.run(
-        ["gdb", "-nx", "-batch", *words, *map(str, files)], cwd=ROOT, text=True, timeout=SECONDS,
+        ["gdb", "-nx", "-batch", *words], cwd=ROOT, text=True, timeout=SECONDS,
         check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
-    assert "Traceback" not in done.stdout
     return done.stdout
 
 
@@ -175,7 +198,7 @@ def test_stops_looks_and_goes_on_as_if_nobody_had_looked(compile_c: Compile) -> 
     plain = subprocess.run(
         [*PKERN, program], cwd=ROOT, capture_output=True, text=True, check=False, timeout=SECONDS
     )
-    said = finding(
+    said = by_pipe(
         program, "break twice", "continue", "bt", "next", "print counter", "watch counter",
         "continue", "continue", "continue", "delete 2", "finish", "stepi", "x/2i $pc", "step",
         "hbreak *$pc", "delete", "continue",
@@ -386,11 +409,16 @@ def test_broken_packets_and_a_closed_connection_end_nothing(
     compile_c: Compile, sent: bytes
 ) -> None:
     program = compile_c(COUNTS, "glibc", "-g", "-O0")
-    session = Session(program)
-    with socket.create_connection(("127.0.0.1", session.port)) as debugger:
+    debugger, its = socket.socketpair()
+    err, its_err = os.pipe()
+    fds = os.dup(its.fileno()), its.detach(), its_err
+    with Beside("run", "--gdb", "-", program, fds=fds) as machine:
         debugger.sendall(sent)
-        time.sleep(0.1)
-    assert session.end()[0] == 5  # it runs on, as detached
+        debugger.close()
+        (said,) = read_to_ends((err,), time.monotonic() + SECONDS)
+    os.close(err)
+    assert b"Traceback" not in said
+    assert machine.status == 5  # it runs on, as detached
 
 
 def test_what_cannot_be_debugged(compile_c: Compile, tmp_path: Path) -> None:
@@ -403,10 +431,7 @@ def test_what_cannot_be_debugged(compile_c: Compile, tmp_path: Path) -> None:
         (("--gdb", "0", str(script)), "machine code"),
         (("--gdb", "0", "--twice", program), "--twice"),
     ):
-        done = subprocess.run(
-            [*PKERN, *options],
-            cwd=ROOT, capture_output=True, text=True, check=False, timeout=SECONDS,
-        )  # fmt: skip
+        done = pkern("run", *options)
         assert done.returncode == 2
         assert why in done.stderr
 
