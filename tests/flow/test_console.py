@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pkern.userland.cli.console.console import Console
-from tests.commands import SECONDS, pkern
+from tests.commands import pkern
 
 
 @pytest.fixture
@@ -215,7 +215,7 @@ needs_busybox = pytest.mark.skipif(not Path("/bin/busybox").exists(), reason="ne
 )  # fmt: skip
 def test_pipelines_run_side_by_side(line, printed, status):
     """Each ends although what comes has no end; a small machine has no room for it either."""
-    done = pkern("console", "--ram", "8M", input=line)
+    done = pkern("console", "--ram", "6M", input=line)
     out = [text for text in done.stdout.splitlines(keepends=True) if ": " not in text]
     assert ("".join(out), done.returncode) == (printed, status), done
 
@@ -223,11 +223,10 @@ def test_pipelines_run_side_by_side(line, printed, status):
 @needs_busybox
 def test_bytes_go_through_pipes_as_they_are(tmp_path):
     (tmp_path / "bytes").write_bytes(bytes(range(256)) * 1000)
-    done = subprocess.run(
-        [sys.executable, "-m", "pkern", "console", "--host", str(tmp_path)],
+    done = pkern(
+        "console", "--host", tmp_path,
         input="cat /host/bytes | /bin/busybox md5sum > /tmp/sum; cat /host/bytes > /tmp/copy;"
         "cat /tmp/copy | cat | /bin/busybox md5sum | cat; cat /tmp/sum",
-        capture_output=True, text=True, timeout=SECONDS, check=False,
     )  # fmt: skip
     sum_ = hashlib.md5((tmp_path / "bytes").read_bytes()).hexdigest()
     assert done.stdout == f"{sum_}  -\n" * 2
@@ -237,11 +236,7 @@ def test_bytes_go_through_pipes_as_they_are(tmp_path):
 def test_a_program_in_python_stands_in_pipelines(tmp_path):
     program = tmp_path / "p.py"
     program.write_text("def main(sys):\n    while True: print('line')\n")
-    done = subprocess.run(
-        [sys.executable, "-m", "pkern", "console"],
-        input=f"run {program} | /bin/busybox head -n 2; exit",
-        capture_output=True, text=True, timeout=SECONDS, check=False,
-    )  # fmt: skip
+    done = pkern("console", input=f"run {program} | /bin/busybox head -n 2; exit")
     assert (done.stdout, done.stderr, done.returncode) == ("line\nline\n", "", 0)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import commands
 from tests.commands import SECONDS
 
 BUSYBOX = Path("/bin/busybox")
@@ -102,7 +103,7 @@ def test_pkern_s_own_output_on_a_full_disk():
 def test_files_of_results_on_a_full_disk_are_named(printing):
     for program in ([BUSYBOX, "true"], [printing]):
         for options in (["--json"], ["--strace", "-o"], ["-c", "-o"], ["--twice", "-o"]):
-            done = pkern("run", *options, "/dev/full", *program)
+            done = commands.pkern("run", *options, "/dev/full", *program)
             assert done.returncode == 1, (options, program)
             assert done.stderr.splitlines()[-1] == f"pkern: '/dev/full' cannot be written: {FULL}"
 
@@ -144,6 +145,6 @@ def test_a_host_file_that_is_not_executable_is_not_executed(tmp_path):
     program = tmp_path / "program"
     program.write_bytes(BUSYBOX.read_bytes())
     program.chmod(0o644)
-    done = pkern("run", program)
+    done = commands.pkern("run", program)
     assert done.returncode == 126
     assert done.stderr == f"pkern: cannot execute '{program}': Permission denied\n"

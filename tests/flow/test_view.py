@@ -22,6 +22,7 @@ from pkern.userland.program import Sys
 from pkern.userland.view.page import page
 from pkern.userland.view.recorder import Recorder
 from pkern.userland.view.story import page_data
+from tests.commands import pkern
 
 PAGE = 4096
 PYTHON = """
@@ -105,7 +106,7 @@ def seen(programs, tmp_path_factory) -> list[Seen]:
 
 def test_a_run_is_the_same_when_it_is_looked_at(seen, tmp_path):
     for program, done, report, _ in seen:
-        plain = run("--json", str(tmp_path / "a.json"), program)
+        plain = pkern("run", "--json", tmp_path / "a.json", program)
         assert (done.returncode, done.stdout, done.stderr) == (0, plain.stdout, plain.stderr)
         assert report == (tmp_path / "a.json").read_text()
 

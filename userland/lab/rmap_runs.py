@@ -27,7 +27,7 @@ VMA_BYTES = {32: 64, 64: 232}
 PUBLISHED_RAM = 256 * MIB
 LEAST_RAM = 2 * MIB
 TINY_SHARE = 40
-PASSES_SHARE = 2  # of the full test's passes, the default one makes so many times fewer
+PASSES_SHARE = {Scale.TINY: 10, Scale.DEFAULT: 2, Scale.FULL: 1}  # times fewer than the full test's
 COUNTED = ("rmap_vma_visits", "rmap_pte_visits", "rmap_block_touches", "scan_ptes")
 ALSO = ("rmap_walks", "pgmajfault", "pgsteal_kswapd", "pgsteal_direct", "pgfault")
 SYSCTLS = PAGE_BY_PAGE | {"vm.overcommit_memory": 1, "vm.fork_file_ptes": 1}
@@ -82,7 +82,7 @@ def scaled(setup: Setup, scale: Scale) -> Options:
         vmas //= by
     else:
         pages, tasks = pages // by, max(2, tasks // by)
-    passes = max(1, full.iterations // PASSES_SHARE) if scale is Scale.DEFAULT else full.iterations
+    passes = max(1, full.iterations // PASSES_SHARE[scale])
     return Options(full.path, full.pattern, passes, vmas, pages, tasks, full.vmas_to_do)
 
 

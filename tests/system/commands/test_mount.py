@@ -28,7 +28,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.commands import SECONDS
+from tests.commands import SECONDS, pkern
 from tests.system.conftest import Compile
 
 PKERN = [sys.executable, "-m", "pkern"]
@@ -221,13 +221,7 @@ def test_the_hosts_tools_show_the_machines_tasks(name: str, looked_at: Path) -> 
     command, expected = TOOLS[name]
     if shutil.which(command[0]) is None:
         pytest.skip(f"needs {command[0]}, which .ci/run installs")
-    shown = subprocess.run(
-        [*PKERN, "host-shell", looked_at, *command],
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
+    shown = pkern("host-shell", looked_at, *command)
     assert shown.returncode == 0, shown.stderr
     assert expected in shown.stdout
     assert "python" not in shown.stdout  # nothing of the host's
@@ -245,13 +239,7 @@ def test_the_hosts_tools_show_the_machines_tasks(name: str, looked_at: Path) -> 
     ],
 )
 def test_a_host_shell_is_among_itself(script: str, status: int, out: str, looked_at: Path) -> None:
-    done = subprocess.run(
-        [*PKERN, "host-shell", looked_at, "sh", "-c", script],
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
+    done = pkern("host-shell", looked_at, "sh", "-c", script)
     assert (done.returncode, done.stdout, done.stderr) == (status, out, "")
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.commands import SECONDS
+from tests.commands import pkern
 from tests.system.conftest import ROOT
 
 CALL = """
@@ -31,10 +29,7 @@ def run(tmp_path: Path, program: str, commands: str, *options: str) -> tuple[int
     """Return the status, and what is written, of a program that is debugged."""
     file = tmp_path / "program.py"
     file.write_text(program)
-    done = subprocess.run(
-        [sys.executable, "-m", "pkern", "run", *options, file], cwd=ROOT, input=commands,
-        capture_output=True, text=True, timeout=SECONDS, check=False,
-    )  # fmt: skip
+    done = pkern("run", *options, file, cwd=ROOT, input=commands)
     return done.returncode, done.stdout + done.stderr
 
 
