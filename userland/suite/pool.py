@@ -94,17 +94,24 @@ class Pool:
         """Give those that end next, one at least unless a signal or a part of a result came."""
         first_end = min(run.end for run in self.running.values())
         left = None if first_end == FOR_EVER else max(0.0, first_end - monotonic())
-        ready = [key.data for key, _ in self._selector.select(left)]
-        yield from [self._end(number) for number in ready if self.running[number].branch.read()]
+        yield from [self._end(nr) for nr in self._readable(left) if self.running[nr].branch.read()]
         now = monotonic()
-        for number, run in list(self.running.items()):
-            if run.end > now:
-                continue
-            if lacks := self._lacks(run):
-                self.running[number] = run._replace(end=now + lacks)
-                continue
+        late = [nr for nr, run in self.running.items() if run.end <= now and not self._goes_on(nr)]
+        # This process may be late too: what has sent its result, or is sending it, is in time.
+        for number in sorted({*late}.difference(self._readable(0))):
             self._forget(number).kill()
             yield number, WallTimeIsUp()
+
+    def _readable(self, seconds: float | None) -> list[int]:
+        """Wait at most so long; return those from which there is something to read, or the end."""
+        return [key.data for key, _ in self._selector.select(seconds)]
+
+    def _goes_on(self, number: int) -> bool:
+        """Give a late one the time that it waited for the processor; tell if there was some."""
+        run = self.running[number]
+        if lacks := self._lacks(run):
+            self.running[number] = run._replace(end=monotonic() + lacks)
+        return lacks > 0
 
     def _lacks(self, run: _Run) -> float:
         """Return for how many of its seconds it waits for the processor; 0: for something else."""

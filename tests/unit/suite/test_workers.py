@@ -141,6 +141,17 @@ def test_who_waits_for_the_processor_gets_its_time(workers, monkeypatch):
     assert isinstance(ended[2], WallTimeIsUp)
 
 
+def test_who_has_done_its_work_in_time_is_not_late_for_who_looks_late(kernel):
+    """It ended long ago: what it told and its end are still to be read."""
+    some = pool.Pool(0.1)
+    some.add(0, kernel.branch(lambda kernel: "done"))
+    time.sleep(0.3)
+    ended = []
+    while some.running:
+        ended += some.wait()
+    assert ended == [(0, "done")]
+
+
 def test_jobs_are_asked_for_when_they_can_be_started(workers):
     """So many that they would not fit into memory."""
     asked = []
