@@ -39,6 +39,14 @@ def to_call(where: str, value: Any) -> Any:
     return value
 
 
+def keywords(where: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Look whether all the names that were given are known ones. Errors: TypeError."""
+    names = list(known)
+    for name in given:
+        if name not in names:
+            raise TypeError(f"{where} takes no '{name}'{did_you_mean(name, names)}")
+
+
 def nearest(word: str, known: Iterable[str]) -> list[str]:
     """Return the known words most like word, best first."""
     from difflib import get_close_matches  # for complaints only

@@ -14,7 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pkern.kernel.arguments import number, of_type, to_call
+from pkern.kernel.arguments import keywords, number, of_type, to_call
 from pkern.kernel.clock import TimeIsUp
 from pkern.kernel.cpu.vsyscall import AREA as VSYSCALLS
 from pkern.kernel.errors import SyscallError
@@ -142,6 +142,7 @@ def run(
     Errors: OSError where the host or execve refuses the program; ValueError for what it cannot be
     given; CpuUnavailable without the extra `emulators`; Deadlock, KernelPanic.
     """
+    keywords("run()", boot, (*(run.__kwdefaults__ or ()), *Kernel.__init__.__annotations__))
     source = os.fsdecode(program)
     _check_types(
         argv=argv, env=env, stdin=stdin, cwd=cwd, limits=limits, strace=strace, kernel=kernel

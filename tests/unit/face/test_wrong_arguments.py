@@ -51,6 +51,8 @@ def test_a_machine_that_cannot_be(given, kind, words):
         ((), {"fail_nth": -1}, ValueError, "'fail_nth' is a number from 0"),
         ((), {"strace": 3}, TypeError, "'strace' must be callable"),
         ((), {"kernel": 3}, TypeError, "'kernel' must be a Kernel or None"),
+        ((), {"timout": 1}, TypeError, "run() takes no 'timout'; did you mean timeout?"),
+        ((), {"swapp": 1}, TypeError, "run() takes no 'swapp'; did you mean swap?"),
     ],
 )
 @needs_busybox
