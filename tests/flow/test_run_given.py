@@ -373,7 +373,22 @@ def test_a_file_of_the_host_that_a_root_does_not_show_is_named(tmp_path, name):
     path = f"--bind {tmp_path} shows it the host's {script}"
     assert done.returncode == 127
     assert done.stderr.endswith(f"No such file or directory on the machine; {path}\n")
-    done = pkern("run", "--root", "/", "--bind", tmp_path, "--uid", os.getuid(), script)
+    given = ["--root", "/", "--bind", tmp_path, "--uid", os.getuid()]
+    done = pkern("run", *given, script)
+    assert (done.returncode, done.stdout) == (0, "here\n")
+
+
+@needs_busybox
+def test_a_file_that_is_shown_and_not_named_by_its_path_there(tmp_path):
+    script = tmp_path / "script"
+    script.write_text("#!/bin/busybox sh\necho here\n")
+    script.chmod(0o755)
+    given = ["--root", "/", "--bind", tmp_path, "--uid", os.getuid()]
+    done = pkern("run", *given, "./script", cwd=tmp_path)
+    where = f"; on the machine it is {script} (relative names begin at /, or at --cwd)\n"
+    assert done.returncode == 127
+    assert done.stderr.endswith(f"No such file or directory{where}")
+    done = pkern("run", *given, "--cwd", tmp_path, "./script", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "here\n")
 
 

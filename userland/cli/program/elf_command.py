@@ -133,7 +133,7 @@ def _why_not(kernel: Kernel, path: str, error: SyscallError) -> Ending:
     try:
         inode = kernel.vfs.resolve(kernel_task(kernel), path)
     except SyscallError:
-        return Ending(NOT_FOUND, f"cannot execute '{path}': {why}{_what_shows(path)}")
+        return Ending(NOT_FOUND, f"cannot execute '{path}': {why}{_what_shows(kernel, path)}")
     if error.errno == errno.ENOENT:
         why = _what_lacks(bytes(inode.read(0, HEAD_BYTES)))
         return Ending(NOT_FOUND, f"cannot execute '{path}': {why}")
@@ -144,12 +144,19 @@ def _why_not(kernel: Kernel, path: str, error: SyscallError) -> Ending:
     return Ending(NOT_EXECUTABLE, f"cannot execute '{path}': {why}")
 
 
-def _what_shows(path: str) -> str:
-    """Return what brings a file of the host to a machine that has none of this name, if one is."""
+def _what_shows(kernel: Kernel, path: str) -> str:
+    """Return what brings a file of the host to a machine that has none of this name, if one is.
+
+    A relative name begins at the machine's folder, not at the host's.
+    """
     if not os.path.isfile(path):
         return ""
     file = os.path.abspath(path)
-    return f" on the machine; --bind {os.path.dirname(file)} shows it the host's {file}"
+    try:
+        kernel.vfs.resolve(kernel_task(kernel), file)
+    except SyscallError:
+        return f" on the machine; --bind {os.path.dirname(file)} shows it the host's {file}"
+    return f"; on the machine it is {file} (relative names begin at /, or at --cwd)"
 
 
 def _what_lacks(head: bytes) -> str:
