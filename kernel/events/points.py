@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from pkern.kernel.arguments import did_you_mean
 from pkern.kernel.core import lib
 from pkern.kernel.events import sources
 from pkern.kernel.values import NamedTuple
@@ -655,16 +656,21 @@ class Table(Mapping[str, Point]):
     def matching(self, *globs: str) -> list[str]:
         """Return the points that any glob means: SYSTEM:NAME, either with * and ?, or one alone.
 
-        Errors: LookupError names a glob that means none.
+        Errors: LookupError says which glob means none, and which was meant.
         """
         found: dict[str, None] = {}
         for glob in globs:
             exact = glob in self._names
             some = [glob] if exact else [name for name in self._names if _means(glob, name)]
             if not some:
-                raise LookupError(glob)
+                raise LookupError(f"no event is called '{glob}'{self._guess(glob)}")
             found |= dict.fromkeys(some)
         return list(found)
+
+    def _guess(self, glob: str) -> str:
+        parts = (part for name in self._names for part in name.split(":"))
+        hint = "; a machine's /sys/kernel/tracing/available_events names all"
+        return did_you_mean(glob, {*self._names, *parts}, hint)
 
 
 def _means(glob: str, full_name: str) -> bool:

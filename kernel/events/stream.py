@@ -200,7 +200,7 @@ class Tracing:
         try:
             names = self.table.matching(*(globs or ("*",)))
         except LookupError as error:
-            raise ValueError(f"no event is called {error.args[0]!r}") from None
+            raise ValueError(str(error)) from None
         return Stream(self, names)
 
     def subscribe(

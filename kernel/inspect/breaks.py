@@ -35,7 +35,7 @@ class Breakpoint:
         try:
             names = tracing.table.matching(*globs)
         except LookupError as error:
-            raise ValueError(f"no event is called {error.args[0]!r}") from None
+            raise ValueError(str(error)) from None
         self._tracing = tracing
         self._condition, self._visit = condition, visit
         self._inside = False  # a visit makes no other

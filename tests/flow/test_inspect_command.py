@@ -224,7 +224,9 @@ def test_an_event_that_never_comes_or_that_there_is_not(capsys, python):
     assert main(["inspect", "--until", "event:mark_victim", "-q", "lru", python]) == 1
     assert "ended before event:mark_victim" in capsys.readouterr().err
     assert main(["inspect", "--until", "event:nonsense", "-q", "lru", python]) == 2
-    assert "no event is called 'nonsense'" in capsys.readouterr().err
+    assert "no event is called 'nonsense'; a machine's /sys" in capsys.readouterr().err
+    assert main(["inspect", "--until", "event:pagefault_user", "-q", "lru", python]) == 2
+    assert "no event is called 'pagefault_user'; did you mean page_" in capsys.readouterr().err
     assert main(["inspect", "--until", "event:lru:0", "-q", "lru", python]) == 2
     assert main(["inspect", "--if", "1 +", "-q", "lru", python]) == 2
     assert "no expression of Python" in capsys.readouterr().err

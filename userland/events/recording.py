@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pkern.kernel.arguments import did_you_mean
 from pkern.userland.events.formats import writer_for
 
 if TYPE_CHECKING:
@@ -31,9 +30,7 @@ def chosen(tracing: Tracing, globs: Sequence[str]) -> list[str]:
     try:
         return tracing.table.matching(*globs)
     except LookupError as error:
-        wrong = str(error.args[0])
-        names = {*tracing.table, *(name.partition(":")[0] for name in tracing.table)}
-        raise UnknownEvent(f"no event is called '{wrong}'{did_you_mean(wrong, names)}") from None
+        raise UnknownEvent(str(error)) from None
 
 
 @contextmanager

@@ -79,8 +79,8 @@ def points_called(kernel: Kernel, glob: str) -> list[Point]:
     table = kernel.tracing.table
     try:
         return [table[name] for name in table.matching(glob)]
-    except LookupError:
-        raise BadQuestion(f"no event is called '{glob}'") from None
+    except LookupError as error:
+        raise BadQuestion(str(error)) from None
 
 
 class Stop:
