@@ -31,9 +31,9 @@ help: ## show this list
 # ---- environment and build ----
 
 need-tools:
-	@command -v $(PYTHON) >/dev/null || { echo "Python is missing: install it, for example with 'apt-get install python3 python3-venv python3-dev'." >&2; exit 1; }
+	@command -v $(PYTHON) >/dev/null || { echo "Python is missing ('$(PYTHON)'): install it, for example with 'apt-get install python3 python3-venv python3-dev'." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "pkern needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) -V). Name another one: make PYTHON=python3.12." >&2; exit 1; }
-	@command -v $(firstword $(CC)) >/dev/null || { echo "A C compiler is missing: install one, for example with 'apt-get install gcc libc6-dev'." >&2; exit 1; }
+	@command -v $(firstword $(CC)) >/dev/null || { echo "A C compiler is missing ('$(firstword $(CC))'): install one, for example with 'apt-get install gcc libc6-dev'." >&2; exit 1; }
 	@$(PYTHON) -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(sysconfig.get_paths()["include"] + "/Python.h"))' || { echo "The header Python.h is missing: install it, for example with 'apt-get install python3-dev'." >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "Python's venv module is incomplete: install it, for example with 'apt-get install python3-venv'." >&2; exit 1; }
 .PHONY: need-tools
@@ -48,11 +48,13 @@ $(VENV)/installed: pyproject.toml setup.py | $(BIN)/python
 	@$(BIN)/python -m pip install -qq --upgrade pip "setuptools>=77" "cffi>=1.16"
 	@$(BIN)/python -m pip install -qq --no-build-isolation -e '.[emulators,pretty,pictures,view,cluster,fuse,test,dev]'
 	@touch $@
+	@touch $(VENV)/core-built
 
-# Later changes of the C sources need only the compiler.
+# Later changes of the C sources need only the compiler. Make looks before it installs: who finds
+# here what an installation has just compiled has nothing to do.
 $(VENV)/core-built: $(VENV)/installed $(CORE_C) $(CORE_H) kernel/core/build_core.py kernel/core/interface.py
-	$(BIN)/python setup.py -q build_ext --inplace
-	@touch $@
+	@[ -e $@ ] && [ -z "$$(find $^ -newer $@)" ] || { \
+		echo "Compiling the C core ..." && $(BIN)/python setup.py -q build_ext --inplace && touch $@; }
 
 venv: $(VENV)/installed ## create .venv with all that the project needs
 # Bytecode too, as an installation from a wheel has it: a start must not compile, whatever the
