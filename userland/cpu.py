@@ -12,7 +12,7 @@ from enum import Flag, IntEnum
 from typing import Any
 
 from pkern.kernel.core import ffi, lib
-from pkern.userland.engine import CpuUnavailable, engine_library
+from pkern.userland.engine import INSTALL, CpuUnavailable, engine_library
 
 PAGE = 4096
 OUTPUT_CHUNK = 65536
@@ -114,9 +114,7 @@ class Cpu:
         self.close()
         if not reason:
             raise ValueError(f"the processor's window is not valid (errno {-status})")
-        raise CpuUnavailable(
-            f"{reason}; install it by pip install '.[emulators]' in pkern's folder"
-        )
+        raise CpuUnavailable(f"{reason}; install it by {INSTALL}")
 
     def close(self) -> None:
         """Give the engine back; a second call does nothing."""

@@ -8,7 +8,7 @@ import sys
 from pkern.kernel.lean import cache
 
 LIBRARY = os.path.join("unicorn", "lib", "libunicorn.so.2")
-INSTALL = "pip install '.[emulators]' in pkern's folder"
+INSTALL = "pip install '.[emulators]' in pkern's folder, or 'PKERN.whl[emulators]'"
 
 
 class CpuUnavailable(RuntimeError):

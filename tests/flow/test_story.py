@@ -6,6 +6,7 @@ import pytest
 
 from pkern.userland.cli.main import main
 from pkern.userland.cli.study.story import shortened
+from pkern.userland.engine import engine_library
 
 CONTENT = bytes(range(256)) * 160 + b"and an odd end"
 
@@ -26,6 +27,14 @@ def test_the_story_tells_all_of_it(real_file, capsys):
     assert out.count(f"the guest says {crc}; zlib says the same") == 2
     (modes,) = [line.split() for line in out.splitlines() if line.split()[:1] == ["mode"]]
     assert modes[1] != modes[2]
+
+
+def test_without_an_emulator_no_story_begins(monkeypatch, capsys):
+    monkeypatch.setattr("sys.path", [])
+    engine_library.cache_clear()
+    assert main(["story", __file__]) == 2
+    told = capsys.readouterr()
+    assert (told.out, "pip install" in told.err) == ("", True)
 
 
 @pytest.mark.parametrize("gate", ["0", "1"])

@@ -21,7 +21,7 @@ from pkern.userland.bochs import (
 )
 from pkern.userland.cli.options import UsageError, regular
 from pkern.userland.cli.program.shared import check_view, viewing
-from pkern.userland.engine import CpuUnavailable
+from pkern.userland.engine import CpuUnavailable, engine_library
 from pkern.userland.program import Sys
 from pkern.userland.tables import plain_table
 
@@ -57,6 +57,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Tell the story of the file that was named."""
     check_view(options.view)
+    try:
+        engine_library()  # without an emulator no story begins
+    except CpuUnavailable as error:
+        raise UsageError(str(error)) from error
     return tell(Path(regular(options.file)) if options.file else compiled_core(), options.view)
 
 
