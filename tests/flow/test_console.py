@@ -61,7 +61,9 @@ def test_errors_are_one_line(console, capsys):
     assert "did you mean vm.nonlinear?" in typed(console, capsys, "sysctl vm.nonlinaer=1")
     assert typed(console, capsys, "echo 1 >") == "echo: one path stands behind >\n"
     assert "no such command" in typed(console, capsys, "frobnicate")
-    assert "too few arguments" in typed(console, capsys, "cat")
+    assert typed(console, capsys, "cat") == "cat: too few arguments: cat PATH...\n"
+    told = typed(console, capsys, "echo x | run")
+    assert told == "run: too few arguments: run PROGRAM [ARGUMENT...]\n"
 
 
 def test_ps_maps_ls_and_check(console, capsys):

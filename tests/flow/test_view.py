@@ -193,7 +193,7 @@ def test_what_comes_too_late_is_counted():
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (["--view", "/nowhere/x.html", "p.py"], "cannot be written"),
+        (["--view", "/nowhere/x.html", "p.py"], "written: the folder '/nowhere' does not exist"),
         (["--twice", "--view", "x.html", "p.py"], "one run is shown"),
         (["--view", "", "p.py"], "'' is no name of a file"),
         (["--view", ".", "p.py"], "'.' is a directory"),

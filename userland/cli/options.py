@@ -240,7 +240,7 @@ def writable(name: str) -> str:
     if os.path.isdir(path):
         raise UsageError(f"'{name}' is a directory; name a file")
     if not os.access(path if os.path.exists(path) else _folder(path), os.W_OK):
-        raise UsageError(f"'{name}' cannot be written")
+        raise UsageError(f"'{name}' cannot be written{_no_folder(path)}")
     return path
 
 
@@ -276,9 +276,14 @@ def _folder(path: str) -> str:
     return os.path.dirname(path) or "."
 
 
+def _no_folder(path: str) -> str:
+    folder = _folder(path)
+    return "" if os.path.isdir(folder) else f": the folder '{folder}' does not exist"
+
+
 def _neighbour(path: str) -> str:
     folder, name = _folder(path), os.path.basename(path)
     if not os.path.isdir(folder):
-        return f": the folder '{folder}' does not exist"
+        return _no_folder(path)
     guesses = nearest(name, os.listdir(folder))
     return f"; did you mean '{host_path(os.path.join(folder, guesses[0]))}'?" if guesses else ""

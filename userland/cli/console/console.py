@@ -419,7 +419,7 @@ class Console(cmd.Cmd):
         if "/" in line.split()[0]:
             self.do_run(line)
             return
-        print(f"{line.split()[0]}: no such command; 'help' lists them")
+        print(f"{line.split()[0]}: no such command; 'help' lists them, a path runs a program")
         self.status = NOT_FOUND
 
     def completedefault(self, text: str, *_: object) -> list[str]:
@@ -470,8 +470,12 @@ class Console(cmd.Cmd):
     def _words(self, line: str, at_least: int = 0) -> list[str]:
         words = shlex.split(line)
         if len(words) < at_least:
-            raise UsageError("too few arguments; 'help' with the command's name explains it")
+            raise UsageError(f"too few arguments: {self._usage(self.lastcmd.split()[0])}")
         return words
+
+    def _usage(self, name: str) -> str:
+        """Return how a command is written: what its help begins with."""
+        return (getattr(self, f"do_{name}").__doc__ or name).partition(": ")[0]
 
     def _paths(self, text: str) -> Iterator[str]:
         folder, _, start = text.rpartition("/")
