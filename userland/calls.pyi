@@ -1210,7 +1210,7 @@ class Calls:
         """
 
     def ftruncate(self, fd: int, size: int) -> int:
-        """Set an open file's size in bytes.
+        """Set an open file's size in bytes; what becomes of its pages: as of truncate.
 
         Errors: EINVAL (negative, or not open for writing), EBADF, EPERM (sealed). Source: ftruncate(2).
         """
@@ -2559,6 +2559,7 @@ class Calls:
     def truncate(self, path: StrPath, size: int) -> int:
         """Set a file's size in bytes; pages beyond it go, also where they are mapped.
 
+        A special VMA alone keeps showing those that it has (docs/nonlinear.md).
         Errors: EACCES, EISDIR, EINVAL, ENOENT, EFBIG, EPERM (sealed). Source: truncate(2).
         """
 

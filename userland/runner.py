@@ -59,8 +59,8 @@ SIGNALLED, TIME_IS_UP = 128, 124  # exit statuses, as a shell and timeout(1) giv
 class Completed:
     """What a program in machine code did.
 
-    argv: as it was started. status: as a shell gives it, 0-255; 128+n where signal n ended it, 124
-    where its time was up. signal: the one that ended it, or None. out, err: what went to
+    argv, pid: as it was started. status: as a shell gives it, 0-255; 128+n where signal n ended
+    it, 124 where its time was up. signal: the one that ended it, or None. out, err: what went to
     descriptors 1 and 2. log: the kernel's lines meanwhile, as dmesg shows them. maps: its
     /proc/PID/maps in the moment before it ended. signals: those that were delivered to it and to
     its children, in order. time_ns: virtual nanoseconds from start to end. alloc_failed: whether it

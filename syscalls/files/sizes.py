@@ -67,6 +67,7 @@ def _set_size(task: Task, inode: Inode, size: int) -> int:
 def truncate(task: Task, path: str, size: int) -> int:
     """Set a file's size in bytes; pages beyond it go, also where they are mapped.
 
+    A special VMA alone keeps showing those that it has (docs/nonlinear.md).
     Errors: EACCES, EISDIR, EINVAL, ENOENT, EFBIG, EPERM (sealed). Source: truncate(2).
     """
     if signed64(size) < 0:
@@ -85,7 +86,7 @@ def truncate(task: Task, path: str, size: int) -> int:
 
 @syscall(77, "ftruncate", SINT, INT)
 def ftruncate(task: Task, fd: int, size: int) -> int:
-    """Set an open file's size in bytes.
+    """Set an open file's size in bytes; what becomes of its pages: as of truncate.
 
     Errors: EINVAL (negative, or not open for writing), EBADF, EPERM (sealed). Source: ftruncate(2).
     """
