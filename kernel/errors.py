@@ -116,7 +116,7 @@ class NoRoom(SyscallError):
 class MemoryFault(Exception):
     """An access that Linux answers with a signal.
 
-    addr: bytes, as si_addr.  code: si_code.  access: enum access of the core.
+    addr: bytes, as si_addr. code: si_code. access: 0 a load, 2 a store, 16 an instruction's fetch.
     """
 
     __module__ = PUBLIC

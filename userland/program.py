@@ -415,7 +415,9 @@ def load_program(path: str | Path) -> Callable[..., Any]:
         raise NoMain(f"{path} has no main: write `def main(sys): ...`")
     main: Callable[..., Any] = module.main
     if not callable(main) or not (_takes(main, 1) or _takes(main, 2)):
-        raise NoMain(f"main of {path} does not take a sys: write `def main(sys): ...`")
+        raise NoMain(
+            f"main of {path} takes neither (sys) nor (sys, argv): write `def main(sys): ...`"
+        )
     return main
 
 

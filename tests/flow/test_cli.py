@@ -373,7 +373,7 @@ def test_a_main_that_takes_no_sys_is_explained(capsys, tmp_path, text):
     program.write_text(text)
     status, _, err = run(capsys, "run", str(program))
     assert status == 2
-    assert "does not take a sys" in err
+    assert "takes neither (sys) nor (sys, argv)" in err
 
 
 def test_the_console_of_the_machine_is_standard_error(capsys, tmp_path):

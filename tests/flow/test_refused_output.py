@@ -143,8 +143,12 @@ def test_a_current_directory_that_has_been_removed(tmp_path, arguments, status):
 @needs_busybox
 def test_a_host_file_that_is_not_executable_is_not_executed(tmp_path):
     program = tmp_path / "program"
-    program.write_bytes(BUSYBOX.read_bytes())
-    program.chmod(0o644)
-    done = commands.pkern("run", program)
-    assert done.returncode == 126
-    assert done.stderr == f"pkern: cannot execute '{program}': Permission denied\n"
+    for data, what in (
+        (BUSYBOX.read_bytes(), "nobody may execute it (chmod +x)"),
+        (b"int main;\n", "it is neither an ELF program nor a script that begins with #!"),
+    ):
+        program.write_bytes(data)
+        program.chmod(0o644)
+        done = commands.pkern("run", program)
+        assert done.returncode == 126
+        assert done.stderr == f"pkern: cannot execute '{program}': Permission denied; {what}\n"

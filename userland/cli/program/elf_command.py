@@ -141,6 +141,9 @@ def _why_not(kernel: Kernel, path: str, error: SyscallError) -> Ending:
         why = "it is a directory"
     elif inode.kind == "file" and error.errno != errno.EACCES:
         why = elf.complaint(inode.read(0, HEAD_BYTES), inode.size) or why
+    elif inode.kind == "file" and not inode.mode & 0o111:
+        what = elf.complaint(inode.read(0, HEAD_BYTES), inode.size)
+        why = f"{why}; {what or 'nobody may execute it (chmod +x)'}"
     return Ending(NOT_EXECUTABLE, f"cannot execute '{path}': {why}")
 
 
