@@ -234,12 +234,13 @@ def test_bench_names_its_rows_one_a_line(capsys):
     assert "  translate, warm TLB: C" in names
 
 
-def test_an_error_of_the_host_is_one_sentence(capsys, tmp_path):
+def test_a_folder_that_cannot_be_is_told_before_the_work(capsys, tmp_path):
     file = tmp_path / "file"
     file.touch()
-    status, _, err = run(capsys, "lab", "run", "gate", "--tiny", "--folder", str(file))
-    assert status == 1
-    assert err == f"pkern: the host refused: [Errno 17] File exists: '{file}'\n"
+    for words in (["run", "gate", "--tiny", "--folder"], ["report", "--tiny"]):
+        status, out, err = run(capsys, "lab", *words, str(file))
+        assert (status, out) == (1, "")
+        assert err == f"pkern: '{file}' cannot be written: File exists\n"
 
 
 def test_a_program_that_does_not_fit_says_so(capsys, tmp_path):
