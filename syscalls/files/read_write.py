@@ -33,7 +33,7 @@ from pkern.syscalls.abi import MAX_COUNT
 from pkern.syscalls.extensible import extensible
 from pkern.syscalls.files.at import AT_FDCWD, O_CLOEXEC, install, signed64, start_of
 from pkern.syscalls.files.rwf import called
-from pkern.syscalls.files.streams import PARTS, READERS, STORERS, WRITERS
+from pkern.syscalls.files.streams import GONE, PARTS, READERS, STORERS, WRITERS, rest_of
 from pkern.syscalls.table import INT, PATH, SINT, syscall
 
 if TYPE_CHECKING:
@@ -462,11 +462,30 @@ def _payload(task: Task, file: File, buffers: Buffers, pos: int) -> bytes:
     wanted = min(wanted, task.kernel.memory.ram)
     if file.inode.kind not in PARTS:
         return gather(task.mm, buffers, wanted)
-    try:
-        data = gather(task.mm, buffers, wanted)
-    except SyscallError:
-        data = b""
+    gone = GONE[file.inode.kind](task)
+    if gone:
+        return unsent(task, buffers, wanted, gone)
+    data = _gathered_part(task.mm, buffers, wanted)
     return data if len(data) == wanted else PARTS[file.inode.kind](task, file, data, wanted)
+
+
+def _gathered_part(mm: Mm, buffers: Buffers, most: int) -> bytes:
+    """As gather, without an error."""
+    try:
+        return gather(mm, buffers, most)
+    except SyscallError:
+        return b""
+
+
+def unsent(task: Task, buffers: Buffers, wanted: int, gone: int) -> bytes:
+    """Return what is to be sent by a call that has slept, with as many bytes as are gone before."""
+    left = []
+    skipped = gone
+    for base, length in buffers:
+        part = min(length, skipped)
+        skipped -= part
+        left.append((base + part, length - part))
+    return rest_of(_gathered_part(task.mm, left, wanted - gone), wanted, gone)
 
 
 @syscall(19, "readv", SINT, INT, SINT)

@@ -27,8 +27,13 @@ if TYPE_CHECKING:
 WRITERS: LateTable[str, Callable[[Task, File, bytes], int]] = LateTable()
 READERS: LateTable[str, Callable[[Task, File, int], bytes]] = LateTable()
 STORERS: LateTable[str, Callable[[Task, File, Buffers], int]] = LateTable()  # into memory
-# And what goes of a write of so many bytes, of which the caller's memory has only the first.
+# And what goes of a write of so many bytes, of which the caller's memory has only the first; how
+# many bytes of one that has slept are gone.
 PARTS: dict[str, Callable[[Task, File, bytes, int], bytes]] = {}
+GONE: dict[str, Callable[[Task], int]] = {
+    "fifo": lambda task: task.thread.progress or 0,
+    "sock": lambda task: task.thread.progress.done if task.thread.progress is not None else 0,
+}
 WRITERS.declare({"fifo": __name__, "sock": "pkern.syscalls.net.transfer"})
 READERS.declare({"sock": "pkern.syscalls.net.transfer"})
 STORERS.declare({"sock": "pkern.syscalls.net.transfer"})
@@ -45,7 +50,8 @@ def _all_of(task: Task, data: bytes, put: Callable[[bytes], int]) -> int:
     done: int = task.thread.progress or 0
     try:
         while True:
-            done += put(data[done:])
+            if done < len(data) or not done:
+                done += put(data[done:])
             if done == len(data):
                 return done
     except WouldBlock as wait:
@@ -102,6 +108,16 @@ def _part_for_pipe(task: Task, file: File, data: bytes, wanted: int) -> bytes:
     except SyscallError as error:
         _refused(task, file, error)
         raise
+
+
+def rest_of(data: bytes, wanted: int, gone: int) -> bytes:
+    """Return all of a write of which so many bytes are gone: of those nobody asks any more.
+
+    data: of the rest of wanted bytes, what the caller's memory has: if not all, whole pages go.
+    """
+    if gone + len(data) < wanted:
+        data = data[: len(data) // PAGE_SIZE * PAGE_SIZE]
+    return bytes(gone) + data
 
 
 def _whole_pages(data: bytes, over: int = 0) -> bytes:

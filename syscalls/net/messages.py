@@ -20,7 +20,8 @@ from pkern.kernel.net.socket import (
 from pkern.kernel.wait import WouldBlock
 from pkern.syscalls.abi import MAX_COUNT
 from pkern.syscalls.clocks import TIME_PAIR, duration_in
-from pkern.syscalls.files.read_write import Buffers, bytes_of, gather, readable_part, vectors
+from pkern.syscalls.files.read_write import Buffers, bytes_of, gather, unsent, vectors
+from pkern.syscalls.files.streams import GONE
 from pkern.syscalls.net.control import MSG_CMSG_CLOEXEC, Control, control_in
 from pkern.syscalls.net.layouts import NATIVE, layout_of
 from pkern.syscalls.net.sockets import STORAGE_MAX, address_in, store_address
@@ -81,11 +82,15 @@ def vectors_of(task: Task, header: Header) -> Buffers:
 # ---- sending ----
 
 
-def _all_or_part(inode: Socket, data: bytes, wanted: int) -> bytes:
-    """Return what can be sent of wanted bytes: of TCP what could be read.
+def _all_or_part(task: Task, inode: Socket, buffers: Buffers, wanted: int) -> bytes:
+    """Return what can be sent of wanted bytes: of TCP what can be read.
 
     Errors: EFAULT; EMSGSIZE: it would be too long for a message.
     """
+    gone = GONE["sock"](task)
+    if gone:
+        return unsent(task, buffers, wanted, gone)
+    data = gather(task.mm, buffers, wanted)
     if len(data) < wanted and not (inode.is_stream and inode.family in (AF_INET, AF_INET6)):
         too_long = not inode.is_stream and wanted > inode.sndbuf
         raise SyscallError(errno.EMSGSIZE if too_long else errno.EFAULT)
@@ -117,12 +122,12 @@ def sendto(
 
 def send_to(task: Task, file: File, addr: int, count: int, flags: int, target: bytes | None) -> int:
     """As sendto, to an address that was read before; None: to the peer."""
-    data = readable_part(task, addr, count) if count else b""
     inode = file.inode
     assert isinstance(inode, Socket)
     if target == b"" and inode.family in (AF_INET, AF_INET6) and not inode.is_stream:
         raise SyscallError(errno.EINVAL)
-    data = _all_or_part(inode, data, min(count, MAX_COUNT, task.kernel.ram))
+    wanted = min(count, MAX_COUNT, task.kernel.ram)
+    data = _all_or_part(task, inode, [(addr, count)], wanted)
     return send_packet(task, file, Packet(data), target or None, flags)
 
 
@@ -161,7 +166,7 @@ def _send_outgoing(task: Task, file: File, message: Outgoing, flags: int) -> int
         raw = task.mm.copy_in(header.control, header.control_bytes)
         control_in(task, inode, raw, packet, target)
     wanted = min(bytes_of(buffers), task.kernel.ram)
-    packet.data = _all_or_part(inode, gather(task.mm, buffers, wanted), wanted)
+    packet.data = _all_or_part(task, inode, buffers, wanted)
     return send_packet(task, file, packet, target or None, flags)
 
 

@@ -13,7 +13,10 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -392,6 +395,43 @@ static void limits(void)
 	waitpid(pid, 0, 0);
 }
 
+/* What is to be written goes, to so many bytes, while its writer waits for room. */
+static void vanishing(int stream, long left)
+{
+	enum { PAGE = 4096, ALL = 16 * PAGE };
+	int ends[2], file = memfd_create("written", 0);
+	ftruncate(file, ALL);
+	char *bytes = mmap(0, ALL, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+	if (stream) {
+		socketpair(AF_UNIX, SOCK_STREAM, 0, ends);
+		setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &(int){ PAGE }, sizeof(int));
+	} else {
+		make(ends, 4 * PAGE);
+	}
+	fflush(stdout);
+	pid_t pid = fork();
+	if (!pid) {
+		long got, all = 0;
+		close(ends[1]);
+		until_in(getppid(), SYS_write);
+		ftruncate(file, left);
+		while ((got = read(ends[0], data, sizeof data)) > 0)
+			all += got;
+		_exit(all / PAGE);
+	}
+	long done = result(write(ends[1], bytes, ALL));
+	drop(ends);
+	int status;
+	waitpid(pid, &status, 0);
+	if (stream)
+		printf("of a stream a part %d, that came %d\n", done > 0 && done < ALL,
+		       WEXITSTATUS(status) == done / PAGE);
+	else
+		printf("of a pipe %ld, came %d\n", done, WEXITSTATUS(status));
+	munmap(bytes, ALL);
+	close(file);
+}
+
 int main(int argc, char **argv)
 {
 	struct sigaction action = { .sa_handler = on_signal };
@@ -406,5 +446,8 @@ int main(int argc, char **argv)
 	fifos(argv[1]);
 	signals();
 	limits();
+	for (int stream = 0; stream < 2; stream++)
+		for (long left = 0; left <= 8192; left += 8192)
+			vanishing(stream, left);
 	return argc != 2;
 }
