@@ -256,6 +256,7 @@ struct policy {
 struct limits {
 	uint64_t as;
 	uint64_t data;
+	uint64_t data_most; /* the hard limit, which counts for mappings where data is 0 */
 	uint64_t stack;
 	uint64_t memlock;
 	uint64_t may_lock;          /* CAP_IPC_LOCK */

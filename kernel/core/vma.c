@@ -116,12 +116,18 @@ static bool is_data(uint64_t vm_flags)
 	return (vm_flags & (VM_WRITE | VM_SHARED | VM_GROWSDOWN)) == VM_WRITE;
 }
 
+/* How many pages of data there may be. As Linux has it for Valgrind, 0 is no limit of mappings. */
+static uint64_t most_data(const mm *mm)
+{
+	return (mm->limits->data ? mm->limits->data : mm->limits->data_most) >> PAGE_SHIFT;
+}
+
 bool may_expand(mm *mm, uint64_t vm_flags, uint64_t nr_pages)
 {
 	const struct mm_counters *c = &mm->counters;
 	if (c->total_vm + nr_pages > mm->limits->as >> PAGE_SHIFT)
 		return false;
-	return !is_data(vm_flags) || c->data_vm + nr_pages <= mm->limits->data >> PAGE_SHIFT;
+	return !is_data(vm_flags) || c->data_vm + nr_pages <= most_data(mm);
 }
 
 /* The same where what [start, end) maps goes first. */
@@ -138,8 +144,7 @@ bool may_expand_into(mm *mm, uint64_t vm_flags, uint64_t nr_pages, uint64_t star
 	const struct mm_counters *c = &mm->counters;
 	if (c->total_vm - gone + nr_pages > mm->limits->as >> PAGE_SHIFT)
 		return false;
-	return !is_data(vm_flags) ||
-	       c->data_vm - gone_data + nr_pages <= mm->limits->data >> PAGE_SHIFT;
+	return !is_data(vm_flags) || c->data_vm - gone_data + nr_pages <= most_data(mm);
 }
 
 bool lock_allowed(mm *mm, uint64_t vm_flags, uint64_t nbytes)

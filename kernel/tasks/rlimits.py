@@ -66,6 +66,8 @@ class Rlimits:
         self.limits.kin = 0  # RLIMIT_CPU: looked at when a turn ends
         if name in CORE_LIMITS:
             setattr(self.limits, name, soft)
+            if name == "data":
+                self.limits.data_most = hard
         else:
             self.soft = self.soft | {name: soft}
 

@@ -170,6 +170,11 @@ static void limits_of_the_task(struct world *w)
 	STEP(w, fixed(w, 20, 2, RW), -ENOMEM);
 	STEP(w, fixed(w, 20, 2, PROT_READ), base + PAGES(20));
 	STEP(w, mm_mprotect(w->mm, base + PAGES(20), PAGES(2), RW, -1), -ENOMEM);
+	w->limits.data = 0; /* the hard limit counts */
+	w->limits.data_most = PAGES(11);
+	STEP(w, mm_mprotect(w->mm, base + PAGES(20), PAGES(2), RW, -1), -ENOMEM);
+	w->limits.data_most = PAGES(12);
+	STEP(w, mm_mprotect(w->mm, base + PAGES(20), PAGES(2), RW, -1), 0);
 }
 
 static void locked_memory_is_bounded(struct world *w)

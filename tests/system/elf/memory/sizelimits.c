@@ -150,6 +150,21 @@ static void maps(void)
 	printf("large pages that grow: errno %d\n", errno);
 }
 
+/* A soft limit of 0 is one for brk alone. */
+static void data_segment(void)
+{
+	struct rlimit limit = { 0, RLIM_INFINITY };
+	long top = syscall(SYS_brk, 0);
+	setrlimit(RLIMIT_DATA, &limit);
+	void *area = mmap(0, P, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	printf("without data: mapped %d, brk %d, ", area != MAP_FAILED,
+	       syscall(SYS_brk, top + P) == top);
+	limit.rlim_cur = limit.rlim_max = P;
+	setrlimit(RLIMIT_DATA, &limit);
+	area = mmap(0, 2 * P, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	printf("with one page: %d\n", area != MAP_FAILED);
+}
+
 int main(void)
 {
 	struct rlimit limit = { 2 * P, RLIM_INFINITY };
@@ -168,5 +183,6 @@ int main(void)
 	limit.rlim_cur = RLIM_INFINITY;
 	setrlimit(RLIMIT_FSIZE, &limit);
 	maps();
+	data_segment();
 	return 0;
 }
