@@ -326,12 +326,13 @@ class Snapshot:
         check(kernel)
         self._socket, its = socket.socketpair()
         with its:
-            self._holder = branch(kernel, _hold, (its.detach(), self._socket.fileno()))
+            self._holder = branch(kernel, _hold, (its.fileno(), self._socket.fileno()))
 
     def branch(self, function: Callable[..., Any], *args: Any) -> Branch:
         """Let a copy call function(copy, *args); all of these must be picklable.
 
-        Errors: NotBranchable, OSError of the host; ValueError when it is closed.
+        Errors: NotBranchable, OSError of the host; ValueError when it is closed; BranchEnded when
+        something else has ended it.
         """
         if self._socket.fileno() < 0:
             raise ValueError("the snapshot is closed")
@@ -339,15 +340,25 @@ class Snapshot:
         request = pickle.dumps((function, args))
         mine, its = os.pipe()
         try:
-            socket.send_fds(self._socket, [LENGTH.pack(len(request))], [its])
+            pid = self._ask(request, its)
+        except BaseException:
+            os.close(mine)
+            raise
         finally:
             os.close(its)
-        self._socket.sendall(request)
-        (pid,) = PID.unpack(receive(self._socket, PID.size))
-        if pid < 0:
-            os.close(mine)
-            raise OSError(-pid, os.strerror(-pid))
         return Branch(pid, mine, lambda _: None)
+
+    def _ask(self, request: bytes, reply: int) -> int:
+        """Return the pid of a copy that will do what is asked. Errors: BranchEnded, OSError."""
+        try:
+            socket.send_fds(self._socket, [LENGTH.pack(len(request))], [reply])
+            self._socket.sendall(request)
+            (pid,) = PID.unpack(receive(self._socket, PID.size))
+        except (BrokenPipeError, ConnectionResetError):  # the host has ended the snapshot
+            raise BranchEnded(None) from None
+        if pid < 0:
+            raise OSError(-pid, os.strerror(-pid))
+        return int(pid)
 
     def close(self) -> None:
         """Let it go; its branches go on. A second call does nothing."""

@@ -166,6 +166,18 @@ def test_one_that_is_killed_says_so(kernel):
         snapshot.branch(kills_itself).result()
 
 
+def test_a_snapshot_that_is_killed_says_so(kernel):
+    descriptors = os.listdir("/proc/self/fd")
+    snapshot = kernel.snapshot()
+    os.kill(snapshot._holder.pid, signal.SIGKILL)
+    with pytest.raises(BranchEnded):
+        snapshot._holder.result()
+    with pytest.raises(BranchEnded):
+        snapshot.branch(os.getpid)
+    snapshot.close()
+    assert os.listdir("/proc/self/fd") == descriptors
+
+
 def test_interrupted_at_its_end_it_has_ended(kernel):
     branch = kernel.branch(os.getpid)
     wait = branch._wait
