@@ -552,6 +552,8 @@ class Kernel:
             if name in vars(self):
                 getattr(self, name).close()
         self.clock.keep_in(None)
+        if "tracing" in vars(self):
+            self.tracing.close()
         return self.memory.close()
 
     def __repr__(self) -> str:

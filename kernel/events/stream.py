@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pkern.kernel.clock import BOOT_EPOCH_NS
 from pkern.kernel.core import ffi, lib
-from pkern.kernel.errors import SyscallError
+from pkern.kernel.errors import MachineClosed, SyscallError
 from pkern.kernel.events.points import FAULT_USER, Point, Table, Value, Words
 
 if TYPE_CHECKING:
@@ -217,13 +217,26 @@ class Tracing:
 
     def unsubscribe(self, one: Subscription) -> None:
         """Call it no more, but for what has happened already."""
+        if one not in self._subscriptions:  # the machine has been closed
+            return
         self.pump()
         self._subscriptions.remove(one)
         self._select()
         if not self._subscriptions:
             self._stop()
 
+    def close(self) -> None:
+        """Hand on what has happened, for the last time: the machine goes."""
+        self.pump()
+        if self._ring is not None:
+            self._subscriptions.clear()
+            self._select()
+            self._stop()
+        self._core = None
+
     def _start(self) -> None:
+        if self._core is None:
+            raise MachineClosed
         error = lib.machine_events_on(self._core, self.ring_records)
         if error:
             raise SyscallError(errno.ENOMEM)
@@ -309,9 +322,12 @@ class Tracing:
             self._pumping = 0
 
     def _empty(self) -> None:
-        while nr := lib.machine_events_take(self._core, self._buffer, BATCH):
+        while self._ring is not None and (
+            nr := lib.machine_events_take(self._core, self._buffer, BATCH)
+        ):
             for record in ffi.unpack(self._buffer, nr):
-                self._hand_on(record)
+                if self._ring is not None:  # no sink has closed the machine
+                    self._hand_on(record)
 
     def _hand_on(self, record: Any) -> None:
         if record.kind == lib.EVENT_OTHER:

@@ -13,8 +13,9 @@ import pytest
 import pkern
 from pkern import Kernel, Sys
 from pkern.kernel.core import ffi, lib
+from pkern.kernel.errors import MachineClosed
 from pkern.kernel.events.points import REGISTERS, Field, Table, Value
-from pkern.kernel.events.stream import Stream
+from pkern.kernel.events.stream import Event, Stream
 from pkern.kernel.events.text import format_file, told
 
 RW, ANON = 3, 0x22
@@ -150,6 +151,32 @@ def test_an_event_that_is_interrupted_is_told(
             sys.getpid()
         sys.getppid()
     assert [event["id"] for event in stream] == [39, 110, 110]
+
+
+def test_a_machine_that_is_closed_has_told_what_happened() -> None:
+    kernel = Kernel(ram="4M")
+    sys = Sys(kernel.spawn())
+    with kernel.events("kmem:*") as events:
+        sys.store(sys.mmap(0, 4096, 3, sys.MAP_PRIVATE | sys.MAP_ANONYMOUS), b"x")
+        kernel.close()
+        assert {event.name for event in events} >= {"kmem:mm_page_alloc", "kmem:mm_page_free"}
+    assert list(events) == []
+    with pytest.raises(MachineClosed):
+        kernel.events()
+
+
+def test_who_is_told_may_close_the_machine() -> None:
+    kernel, told = Kernel(ram="4M"), []
+
+    def close(event: Event) -> None:
+        told.append(event.name)
+        kernel.close()
+
+    sys = Sys(kernel.spawn())
+    kernel.tracing.subscribe(["kmem:mm_page_alloc"], close)
+    sys.store(sys.mmap(0, 4 * 4096, 3, sys.MAP_PRIVATE | sys.MAP_ANONYMOUS), b"x" * 4 * 4096)
+    kernel.tracing.pump()
+    assert told == ["kmem:mm_page_alloc"]
 
 
 def test_a_name_that_is_none(kernel: Kernel) -> None:
