@@ -548,6 +548,7 @@ class Kernel:
         self.scheduler = None
         if self.processor is not None:
             self.processor.close()
+            self.processor = None
         for name in ("namespaces", "nsproxy", "vfs", "swap"):
             if name in vars(self):
                 getattr(self, name).close()

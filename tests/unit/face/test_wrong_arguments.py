@@ -134,6 +134,14 @@ def test_a_closed_machine_says_so():
     assert kernel.log.lines()
 
 
+@needs_busybox
+def test_a_closed_machine_runs_no_program():
+    with pkern.Kernel(ram="16M") as kernel:
+        assert pkern.run(BUSYBOX, "true", kernel=kernel).status == 0
+    with pytest.raises(MachineClosed):
+        pkern.run(BUSYBOX, "true", kernel=kernel)
+
+
 def test_a_program_that_closes_its_machine(tmp_path):
     program = tmp_path / "prog.py"
     program.write_text("def main(sys): sys.kernel.close()")
