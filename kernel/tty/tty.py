@@ -181,16 +181,29 @@ def _get_old(side: Side, task: Task, arg: int) -> int:
     return 0
 
 
-def _setter(nbytes: int, flush: int) -> Ioctl:
-    """Return TCSETS or one of its kin. flush: whether what waits to be read is dropped."""
+def _wanted(side: Side, task: Task, arg: int, nbytes: int) -> bytes:
+    """Return the settings at arg, in a layout of so many bytes."""
+    side.tty.jobs.need_foreground(SIGTTOU)
+    raw = task.mm.copy_in(arg, nbytes)
+    return side.tty.termios.with_old(raw) if nbytes == OLD_LAYOUT.size else raw
+
+
+def _setter(nbytes: int) -> Ioctl:
+    """Return TCSETS, or one of its kin."""
 
     def put(side: Side, task: Task, arg: int) -> int:
-        side.tty.jobs.need_foreground(SIGTTOU)
-        raw = task.mm.copy_in(arg, nbytes)
-        if nbytes == OLD_LAYOUT.size:
-            raw = side.tty.termios.with_old(raw)
-        if flush:
-            side.tty.flush(TCIFLUSH)
+        side.tty.set_termios(_wanted(side, task, arg, nbytes))
+        return 0
+
+    return put
+
+
+def _flushing_setter(nbytes: int) -> Ioctl:
+    """Return TCSETSF, or one of its kin: what waits to be read is dropped."""
+
+    def put(side: Side, task: Task, arg: int) -> int:
+        raw = _wanted(side, task, arg, nbytes)
+        side.tty.flush(TCIFLUSH)
         side.tty.set_termios(raw)
         return 0
 
@@ -272,12 +285,14 @@ def _flush(side: Side, task: Task, arg: int) -> int:
     return 0
 
 
-def _exclude(value: int) -> Ioctl:
-    def put(side: Side, task: Task, arg: int) -> int:
-        side.tty.exclusive = value
-        return 0
+def _exclude(side: Side, task: Task, arg: int) -> int:
+    side.tty.exclusive = 1
+    return 0
 
-    return put
+
+def _let_in(side: Side, task: Task, arg: int) -> int:
+    side.tty.exclusive = 0
+    return 0
 
 
 def _is_exclusive(side: Side, task: Task, arg: int) -> int:
@@ -323,17 +338,17 @@ def _be_console(side: Side, task: Task, arg: int) -> int:
 
 IOCTLS: dict[int, Ioctl] = {
     0x5401: _get,  # TCGETS
-    0x5402: _setter(LAYOUT.size, 0),  # TCSETS
-    0x5403: _setter(LAYOUT.size, 0),  # TCSETSW: what is written is shown at once
-    0x5404: _setter(LAYOUT.size, 1),  # TCSETSF
+    0x5402: _setter(LAYOUT.size),  # TCSETS
+    0x5403: _setter(LAYOUT.size),  # TCSETSW: what is written is shown at once
+    0x5404: _flushing_setter(LAYOUT.size),  # TCSETSF
     0x5405: _get_old,  # TCGETA
-    0x5406: _setter(OLD_LAYOUT.size, 0),  # TCSETA
-    0x5407: _setter(OLD_LAYOUT.size, 0),  # TCSETAW
-    0x5408: _setter(OLD_LAYOUT.size, 1),  # TCSETAF
+    0x5406: _setter(OLD_LAYOUT.size),  # TCSETA
+    0x5407: _setter(OLD_LAYOUT.size),  # TCSETAW
+    0x5408: _flushing_setter(OLD_LAYOUT.size),  # TCSETAF
     0x5409: _break,  # TCSBRK
     TCFLSH: _flush,
-    0x540C: _exclude(1),  # TIOCEXCL
-    0x540D: _exclude(0),  # TIOCNXCL
+    0x540C: _exclude,  # TIOCEXCL
+    0x540D: _let_in,  # TIOCNXCL
     0x540E: _claim,  # TIOCSCTTY
     0x540F: _get_group,  # TIOCGPGRP
     0x5410: _set_group,  # TIOCSPGRP
@@ -355,7 +370,7 @@ IOCTLS: dict[int, Ioctl] = {
     0x80045432: _get_device,  # TIOCGDEV
     0x80045440: _is_exclusive,  # TIOCGEXCL
     0x802C542A: _get2,  # TCGETS2
-    0x402C542B: _setter(LAYOUT2.size, 0),  # TCSETS2
-    0x402C542C: _setter(LAYOUT2.size, 0),  # TCSETSW2
-    0x402C542D: _setter(LAYOUT2.size, 1),  # TCSETSF2
+    0x402C542B: _setter(LAYOUT2.size),  # TCSETS2
+    0x402C542C: _setter(LAYOUT2.size),  # TCSETSW2
+    0x402C542D: _flushing_setter(LAYOUT2.size),  # TCSETSF2
 }

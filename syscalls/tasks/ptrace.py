@@ -130,8 +130,8 @@ def _descends(found: Task, task: Task) -> bool:
     return above is not None
 
 
-def _become_tracer(task: Task, pid: int, options: int, seized: int) -> Task:
-    """Trace a task from now on. Errors: ESRCH, EPERM."""
+def _traceable(task: Task, pid: int) -> Task:
+    """Return a task that another one may begin to trace. Errors: ESRCH, EPERM."""
     found = task.find(pid)
     if found is None:
         raise SyscallError(errno.ESRCH)
@@ -140,14 +140,19 @@ def _become_tracer(task: Task, pid: int, options: int, seized: int) -> Task:
     _need_relation(task, found)
     if not found.alive or found.trace is not None or found is task.kernel.tasks.init:
         raise SyscallError(errno.EPERM)
-    found.trace = Trace(found, task, options, seized)
-    found.attention = True
-    found.group.part()
     return found
 
 
+def _begin(found: Task, trace: Trace) -> None:
+    """Let a task be traced from now on."""
+    found.trace = trace
+    found.attention = True
+    found.group.part()
+
+
 def _attach(task: Task, pid: int, addr: int, data: Any) -> int:
-    found = _become_tracer(task, pid, 0, 0)
+    found = _traceable(task, pid)
+    _begin(found, Trace(found, task))
     stopped = found.thread.stopped
     if stopped:  # it stands there already: for its tracer from now on
         trace_of(found).hold_with_group(stopped)
@@ -172,7 +177,8 @@ def _seize(task: Task, pid: int, addr: int, data: int) -> int:
     if addr or data & ~ALL_OPTIONS & MASK:
         raise SyscallError(errno.EIO)
     _need_free_of_seccomp(task, data)
-    found = _become_tracer(task, pid, data, 1)
+    found = _traceable(task, pid)
+    _begin(found, Trace(found, task, data, seized=1))
     if found.thread.stopped:
         trace_of(found).hold_with_group(found.thread.stopped)
     return 0
