@@ -65,7 +65,8 @@ def refusing(options: argparse.Namespace) -> Iterator[None]:
         raise UsageError(str(error)) from error
 
 
-def _explore(options: argparse.Namespace) -> int:
+def _need_compatible(options: argparse.Namespace) -> None:
+    """Refuse options that exclude each other. Errors: UsageError."""
     if options.strategy == "dpor" and Preempt(options.preempt) not in CAN_BE_TRACED:
         raise UsageError("dpor follows accesses to memory: --preempt never, calls or memory")
     in_steps = [f"--{what.value}" for what in _also(options)]
@@ -77,6 +78,10 @@ def _explore(options: argparse.Namespace) -> int:
     if options.dask and options.strategy in {"dpor", "states"}:
         words = "goes on from what it has found: bounded, exhaustive, random or pct"
         raise UsageError(f"--dask: {options.strategy} {words}")
+
+
+def _explore(options: argparse.Namespace) -> int:
+    _need_compatible(options)
     with Session(_plan(options)) as session, elsewhere(options) as cluster:
         usual = session.usual()
         if options.first:
@@ -89,10 +94,7 @@ def _explore(options: argparse.Namespace) -> int:
         shortest = [_shrunk(session, group, options) for group in findings]
         clear_progress()
         races = told_races(session, all_ran, options) if options.races else []
-    cut = "" if options.first else session.cut
-    more = [f"there are more: --{cut} has ended it"] if cut else []
-    if session.given_up:
-        more.append(f"given up, as they went on like others: {session.given_up}")
+    more = _left_out(session, options)
     tell([*_told(usual, all_ran, groups, findings, shortest, more), *races])
     if options.json:
         Path(options.json).write_text(_as_json(usual, groups))
@@ -101,6 +103,16 @@ def _explore(options: argparse.Namespace) -> int:
         recording.write(Path(options.save))
         print(f"pkern replay {shlex.quote(options.save)}")
     return 1 if findings or any(ran.races for ran in all_ran) else 0
+
+
+def _left_out(session: Session, options: argparse.Namespace) -> list[str]:
+    """Say which schedules were not run to their end, and why."""
+    told = []
+    if session.cut and not options.first:
+        told.append(f"there are more: --{session.cut} has ended it")
+    if session.given_up:
+        told.append(f"given up, as they went on like others: {session.given_up}")
+    return told
 
 
 def _also(options: argparse.Namespace) -> tuple[Also, ...]:
