@@ -321,17 +321,23 @@ class MountTable:
         if over.namespace is not None:
             over.namespace.mounts += [one for one in mount.below() if one is not mount]
         for twin, other in twins:
-            if not other.peers:
-                for one in twin.below():
-                    one.master, one.peers = one.peers, 0
-            here, there = over.namespace, other.namespace
-            if here is not None and there is not None and there.owner is not here.owner:
-                for one in twin.below():
-                    one.freeze()
-                    one.locked = int(one is not twin)
-            self.put(twin, top(Path(other, where.inode)))
-            if other.namespace is not None:
-                other.namespace.mounts += [one for one in twin.below() if one is not twin]
+            self._attach_twin(twin, over, Path(other, where.inode))
+
+    def _attach_twin(self, twin: Mount, over: Mount, where: Path) -> None:
+        """Mount a copy of a tree over a place that hears of what is mounted over another one."""
+        other = where.mount
+        assert other is not None
+        if not other.peers:
+            for one in twin.below():
+                one.master, one.peers = one.peers, 0
+        here, there = over.namespace, other.namespace
+        if here is not None and there is not None and there.owner is not here.owner:
+            for one in twin.below():
+                one.freeze()
+                one.locked = int(one is not twin)
+        self.put(twin, top(where))
+        if there is not None:
+            there.mounts += [one for one in twin.below() if one is not twin]
 
     def _copy_of(self, mount: Mount) -> Mount:
         made = self.tree(Path(mount, mount.root))
