@@ -70,6 +70,11 @@ class Side(Protocol):
     def flushed(self) -> None: ...
 
 
+def _is_of_word(byte: int) -> bool:
+    """Tell whether a byte is of a word, as VWERASE erases one."""
+    return byte < 0x80 and (chr(byte).isalnum() or byte == ord("_"))
+
+
 class LineDiscipline:
     """The input of one terminal."""
 
@@ -147,15 +152,17 @@ class LineDiscipline:
                     return
         if self.side.stopped and self._input(IXON) and self._input(IXANY):
             self.side.flow(0)
-        if byte == RETURN:
-            if self._input(IGNCR):
-                return
-            byte = NEWLINE if self._input(ICRNL) else byte
-        elif byte == NEWLINE and self._input(INLCR):
-            byte = RETURN
-        if self._local(ICANON) and self._edit(byte):
+        if byte == RETURN and self._input(IGNCR):
             return
-        self._plain(byte)
+        byte = self._as_meant(byte)
+        if not (self._local(ICANON) and self._edit(byte)):
+            self._plain(byte)
+
+    def _as_meant(self, byte: int) -> int:
+        """Return what an end of a line is taken for, any other byte as it is."""
+        if byte == RETURN and self._input(ICRNL):
+            return NEWLINE
+        return RETURN if byte == NEWLINE and self._input(INLCR) else byte
 
     def _plain(self, byte: int) -> None:
         """Keep a byte that means nothing, and echo it."""
@@ -244,20 +251,15 @@ class LineDiscipline:
             return
         if self._is(byte, VKILL) and self._kill(byte):
             return
-        by_word = self._is(byte, VWERASE) and not self._is(byte, VERASE)
         one = self._is(byte, VERASE)
-        letters = 0
+        by_word = self._is(byte, VWERASE) and not one
+        in_word = 0
         while len(self.data) > self.canon:
             start = self._last_start()
             first = self.data[start]
-            if self.output.continues(first):
+            if self.output.continues(first) or (by_word and in_word and not _is_of_word(first)):
                 break
-            if by_word:
-                letter = chr(first).isalnum() if first < 0x80 else False
-                if letter or first == ord("_"):
-                    letters = 1
-                elif letters:
-                    break
+            in_word |= _is_of_word(first)
             gone = bytes(self.data[start:])
             del self.data[start:], self.ends[start:]
             if self._local(ECHO):
