@@ -340,13 +340,10 @@ def apply(task: Task, fs: Any, text: str, said: FsFlags, changing: Setters) -> F
     """
     split = (option.partition("=") for option in COMMA.split(text))
     options = [option for option in split if option[0]]  # "=value" is passed over
-    for name, has_value, _ in options:
+    _need_known(fs, options, changing)
+    for name, _, _ in options:
         if name in FLAGS:
             said = said.saying(*FLAGS[name])
-        elif name == "source":
-            _need_source(changing, has_value, [name for name, _, _ in options])
-        elif not is_known(fs, name) or (has_value and is_valueless(fs, name)):
-            raise SyscallError(errno.EINVAL)
     if changing is LATER:
         need_changeable(said)
     setters = changing.get(type(fs), {})
@@ -359,6 +356,19 @@ def apply(task: Task, fs: Any, text: str, said: FsFlags, changing: Setters) -> F
         for name, value in wishes:
             set_option(task, fs, setters[name], name, value)
     return said
+
+
+def _need_known(fs: Any, options: list[tuple[str, str, str]], changing: Setters) -> None:
+    """Refuse options that a type does not have, or not with a value. Errors: EINVAL."""
+    for name, has_value, _ in options:
+        if name == "source":
+            _need_source(changing, has_value, [name for name, _, _ in options])
+        elif name not in FLAGS and not _fits(fs, name, has_value):
+            raise SyscallError(errno.EINVAL)
+
+
+def _fits(fs: Any, name: str, has_value: str) -> bool:
+    return is_known(fs, name) and not (has_value and is_valueless(fs, name))
 
 
 def _need_sense(task: Task, fs: Any, wish: Wish) -> None:

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
 
 SYNC_TYPE = 0x6000  # AT_STATX_SYNC_TYPE: said, and not heard
-SYNC_TYPE = 0x6000  # AT_STATX_SYNC_TYPE: said, and not heard
 STAT_FLAGS = SYNC_TYPE | SYNC_TYPE | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH
 UTIME_NOW, UTIME_OMIT = (1 << 30) - 1, (1 << 30) - 2
 
