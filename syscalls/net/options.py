@@ -86,11 +86,13 @@ def _mark_put(task: Task, socket: Socket, data: bytes) -> None:
     socket.options[SOL_SOCKET, 36] = value
 
 
-def _number(level: int, name: int, default: int, low: int, high: int, narrow: int = 4) -> Option:
-    """Return an option that is a number of a range (EINVAL). narrow: 1: a byte will do, too."""
+def _number(
+    level: int, name: int, default: int, low: int, high: int, *, least_bytes: int = 4
+) -> Option:
+    """Return an option that is a number of a range (EINVAL); of fewer than 4 bytes the first."""
 
     def put(task: Task, socket: Socket, data: bytes) -> None:
-        value = data[0] if narrow <= len(data) < 4 else _int_in(data)
+        value = data[0] if least_bytes <= len(data) < 4 else _int_in(data)
         if not low <= value <= high:
             raise SyscallError(errno.EINVAL)
         socket.options[level, name] = default if value == -1 else value
@@ -250,7 +252,7 @@ def _info(socket: Socket) -> bytes:
 
 
 def _multicast_ttl() -> Option:
-    number = _number(IPPROTO_IP, 33, 1, -1, 255, 1)
+    number = _number(IPPROTO_IP, 33, 1, -1, 255, least_bytes=1)
 
     def put(task: Task, socket: Socket, data: bytes) -> None:
         if socket.is_stream:
@@ -311,8 +313,8 @@ SOCKET_OPTIONS: dict[int, Option] = {
     76: _passcred(76),  # SO_PASSPIDFD
 }
 IP_OPTIONS: dict[int, Option] = {
-    1: _number(IPPROTO_IP, 1, 0, 0, 255, 1),  # IP_TOS
-    2: _number(IPPROTO_IP, 2, 64, -1, 255, 1),  # IP_TTL
+    1: _number(IPPROTO_IP, 1, 0, 0, 255, least_bytes=1),  # IP_TOS
+    2: _number(IPPROTO_IP, 2, 64, -1, 255, least_bytes=1),  # IP_TTL
     6: _flag(IPPROTO_IP, 6),  # IP_RECVOPTS
     8: _flag(IPPROTO_IP, 8),  # IP_PKTINFO
     10: _number(IPPROTO_IP, 10, 1, 0, 5),  # IP_MTU_DISCOVER
@@ -324,7 +326,7 @@ IP_OPTIONS: dict[int, Option] = {
     24: _flag(IPPROTO_IP, 24),  # IP_BIND_ADDRESS_NO_PORT
     32: _keep(IPPROTO_IP, 32),  # IP_MULTICAST_IF
     33: _multicast_ttl(),
-    34: _number(IPPROTO_IP, 34, 1, 0, 1, 1),  # IP_MULTICAST_LOOP
+    34: _number(IPPROTO_IP, 34, 1, 0, 1, least_bytes=1),  # IP_MULTICAST_LOOP
     35: _keep(IPPROTO_IP, 35, 8),  # IP_ADD_MEMBERSHIP
     36: _keep(IPPROTO_IP, 36, 8),  # IP_DROP_MEMBERSHIP
 }
