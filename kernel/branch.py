@@ -142,10 +142,7 @@ class Branch:
             if not select.select([self._fd], [], [], left)[0]:
                 raise TimeoutError(f"the branch has no result after {timeout} s")
             self.read()
-        is_value, outcome = self._outcome
-        if is_value:
-            return outcome
-        raise outcome
+        return settled(self._outcome)
 
     def kill(self) -> None:
         """End it; one that has ended already is left alone."""
@@ -238,6 +235,14 @@ def unpacked(data: bytes | bytearray, status: int | None) -> tuple[bool, Any]:
     for module in modules:
         late.load(module)
     return is_value, value
+
+
+def settled(outcome: tuple[bool, Any]) -> Any:
+    """Return what was returned, or raise what was raised; outcome: as unpacked() gives it."""
+    is_value, value = outcome
+    if is_value:
+        return value
+    raise value
 
 
 def receive(connection: socket.socket, nbytes: int) -> bytes:

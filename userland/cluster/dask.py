@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pkern.kernel.branch import BranchEnded, unpacked
+from pkern.kernel.branch import BranchEnded, settled, unpacked
 from pkern.userland.cluster.share import PARTS_A_THREAD, Part
 from pkern.userland.cluster.worker import packed
 
@@ -75,10 +75,7 @@ class Cluster:
             data = future.result()
         except Exception as error:  # whatever Dask raises for workers that are lost again and again
             raise NoCluster(f"the cluster could not do a part: {error}") from error
-        is_value, outcome = unpacked(data, None)
-        if is_value:
-            return outcome
-        raise outcome
+        return settled(unpacked(data, None))
 
     def close(self) -> None:
         """Leave the cluster; it drops what is not done yet."""

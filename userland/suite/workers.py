@@ -25,6 +25,7 @@ from pkern.kernel.branch import (
     fork_process,
     outcome_of,
     receive,
+    settled,
     unpacked,
 )
 
@@ -156,10 +157,7 @@ class Turn:
         """Return what the function returned, or raise what it raised. Errors: BranchEnded."""
         while self._outcome is None:
             self.read()
-        is_value, outcome = self._outcome
-        if is_value:
-            return outcome
-        raise outcome
+        return settled(self._outcome)
 
     def kill(self) -> None:
         """End it, and the process with it."""
