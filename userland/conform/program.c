@@ -189,21 +189,11 @@ static void unmap_clocks(void)
 	fclose(maps);
 }
 
-int main(int argc, char **argv)
+/* The files of the first slots: two have pages, and the first is open once more, to be read only. */
+static void make_files(void)
 {
-	struct sigaction action = { .sa_flags = SA_SIGINFO };
-	struct rlimit limit = { 16 * PAGE, 16 * PAGE };
 	unsigned long i;
 
-	(void)argc;
-	if (!(personality(0xffffffff) & ADDR_NO_RANDOMIZE)) {
-		personality(ADDR_NO_RANDOMIZE);
-		execv("/proc/self/exe", argv);
-	}
-	setvbuf(stdout, NULL, _IONBF, 0);
-	unmap_clocks();
-	nr_made = mmap((void *)0x8000000, PAGE, PROT_READ | PROT_WRITE,
-		       MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 	memset(slots, 0xff, sizeof(slots));
 	slots[0] = memfd_create("f0", 0);
 	slots[1] = memfd_create("f1", 0);
@@ -216,6 +206,14 @@ int main(int argc, char **argv)
 		stamp((int)slots[2], i, 0xf2000000u + i);
 	snprintf((char *)scratch, 64, "/proc/self/fd/%ld", slots[0]);
 	slots[3] = open((char *)scratch, O_RDONLY);
+}
+
+/* What a user has, and a handler for what an access may be answered with. */
+static void be_a_user(void)
+{
+	struct sigaction action = { .sa_flags = SA_SIGINFO };
+	struct rlimit limit = { 16 * PAGE, 16 * PAGE };
+
 	setrlimit(RLIMIT_MEMLOCK, &limit);
 	if (getuid() == 0 && setresuid(1000, 1000, 1000))
 		perror("setresuid");
@@ -223,6 +221,21 @@ int main(int argc, char **argv)
 	action.sa_sigaction = on_signal;
 	sigaction(SIGSEGV, &action, NULL);
 	sigaction(SIGBUS, &action, NULL);
+}
+
+int main(int argc, char **argv)
+{
+	(void)argc;
+	if (!(personality(0xffffffff) & ADDR_NO_RANDOMIZE)) {
+		personality(ADDR_NO_RANDOMIZE);
+		execv("/proc/self/exe", argv);
+	}
+	setvbuf(stdout, NULL, _IONBF, 0);
+	unmap_clocks();
+	nr_made = mmap((void *)0x8000000, PAGE, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	make_files();
+	be_a_user();
 
 	/* CALLS */
 	while (me && *nr_made != at)
