@@ -373,7 +373,7 @@ DIFFERENCES: tuple[Difference, ...] = (
         _tail_shows,
         Then.STOP,
         "bytes stored beyond the end of a file, in its last page, are zeroes once the file has "
-        "grown; Linux's tmpfs shows them (POSIX leaves it open; semantics.md, section 4, decides)",
+        "grown; Linux's tmpfs shows them (POSIX leaves it open)",
     ),
     Difference(
         Aspect.DATA,
