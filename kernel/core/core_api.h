@@ -671,6 +671,7 @@ int64_t mm_migrate_pages(mm *mm, uint64_t from, uint64_t to, uint64_t flags); /*
 /* ---- pages that pipes refer to (hold.c) ---- */
 /* A frame that stays until page_release(); -ENOENT: none is there; -EBUSY: one that cannot. */
 int64_t mapping_hold(mapping *mp, uint64_t index);
+int64_t mapping_index(mapping *mp, uint64_t pfn); /* of a held page in a file, or -ENOENT */
 int64_t mm_hold(mm *mm, uint64_t addr);
 int64_t page_hold(machine *m, uint64_t pfn); /* one more, of a held one */
 void page_release(machine *m, uint64_t pfn);

@@ -24,6 +24,12 @@ int64_t mapping_hold(mapping *mp, uint64_t index)
 	return item_is_page(item) && !is_unused(item) ? hold(mp->machine, item) : -ENOENT;
 }
 
+int64_t mapping_index(mapping *mp, uint64_t pfn)
+{
+	const struct page *page = pfn_page(mp->machine, pfn);
+	return page->flags & PG_CACHE && page->mapping == mp ? (int64_t)page->index : -ENOENT;
+}
+
 int64_t mm_hold(mm *mm, uint64_t addr)
 {
 	const struct vma *vma = vma_find(mm, addr);

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.lean import deque
-from pkern.kernel.typed import Any, Iterable
+from pkern.kernel.typed import Any, Iterable, Iterator
 from pkern.kernel.values import Enum, NamedTuple
 
 PAGE_SIZE = 4096
@@ -152,6 +152,17 @@ class Ring:
             parts.append(self._content(slot, nbytes))
             nbytes -= len(parts[-1])
         return b"".join(parts)
+
+    def held(self, nbytes: int) -> Iterator[tuple[int, int, int, int]]:
+        """Yield the held pages of the first nbytes: where among them, frame, offset, how many."""
+        at = 0
+        for slot in self.slots:
+            part = min(slot.nbytes, nbytes - at)
+            if part <= 0:
+                break
+            if isinstance(slot.page, int):
+                yield at, slot.page, slot.offset, part
+            at += part
 
     def whole(self, nbytes: int) -> int:
         """Return how much of the first nbytes are whole slots."""

@@ -141,7 +141,34 @@ def _one_by_one(data: bytes, ahead: int) -> bytes:
     """
     if not 0 < ahead < len(data):
         return data
-    return (data[:ahead] * (len(data) // ahead + 1))[: len(data)]
+    stored = bytearray(data)
+    _copy_forwards(stored, ahead, len(data), ahead)
+    return bytes(stored)
+
+
+def _copy_forwards(stored: bytearray, start: int, end: int, ahead: int) -> None:
+    """Let each byte of [start, end) be that which was stored so many bytes before it."""
+    while start < end:
+        nbytes = min(ahead, end - start)
+        stored[start : start + nbytes] = stored[start - ahead : start - ahead + nbytes]
+        start += nbytes
+
+
+def _as_stored(pipe: PipeInode, target: File, to: int, data: bytes) -> bytes:
+    """Return what becomes of a pipe's bytes at position to of a file, which may own their pages.
+
+    As of a copy of a file to itself: what was stored is what comes next.
+    """
+    mapping = target.inode.mapping
+    if mapping is None:
+        return data
+    stored = bytearray(data)
+    for at, frame, offset, nbytes in pipe.ring.held(len(data)):
+        index = int(lib.mapping_index(mapping, frame))
+        ahead = to + at - (index * PAGE_SIZE + offset)
+        if index >= 0 and ahead > 0:
+            _copy_forwards(stored, max(at, ahead), at + nbytes, ahead)
+    return bytes(stored)
 
 
 def _move(task: Task, source: File, start: int, target: File, to: int, count: int) -> int:
@@ -316,7 +343,8 @@ def _pipe_to_file(move: _Splice) -> int:
     pipe.need_data(move.wait(move.source))
     data = pipe.look(move.nbytes)
     try:
-        written = write_at(move.task, target, move.to, data) if data else 0
+        stored = _as_stored(pipe, target, move.to, data)
+        written = write_at(move.task, target, move.to, stored) if data else 0
     except SyscallError as error:
         signal_broken_pipe(move.task, error)
         raise

@@ -29,6 +29,46 @@ static void show(const char *what, int fd, int nbytes)
 	printf("\n");
 }
 
+static unsigned hash_of(int fd)
+{
+	static unsigned char all[5 * PAGE];
+	unsigned hash = 0;
+	long nr = pread(fd, all, sizeof all, 0);
+	for (long i = 0; i < nr; i++)
+		hash = hash * 31 + all[i];
+	return hash;
+}
+
+/* A file's pages by a pipe to the file itself: what was stored is what is copied next. */
+static void by_pipe(int from, int to, int nbytes, int step)
+{
+	unsigned char data[3 * PAGE];
+	long moved, done = 0;
+	loff_t in = from, out = to;
+	int fd = memfd_create("itself", 0), pair[2];
+	for (int i = 0; i < (int)sizeof data; i++)
+		data[i] = i * 7 + i / 251;
+	write(fd, data, sizeof data);
+	pipe(pair);
+	long filled = splice(fd, &in, pair[1], NULL, nbytes, 0);
+	while (done < filled && (moved = splice(pair[0], NULL, fd, &out, step, 0)) > 0)
+		done += moved;
+	printf("itself %d to %d: %ld %ld %08x\n", from, to, filled, done, hash_of(fd));
+	close(fd);
+	close(pair[0]);
+	close(pair[1]);
+}
+
+static void by_pipes(void)
+{
+	static const int places[] = { 0, 1, 9, 100, 4000, PAGE - 1, PAGE, PAGE + 1, 5000 };
+	for (int i = 0; i < 81; i++)
+		by_pipe(places[i / 9], places[i % 9], i % 2 ? 7000 : 50, 7000);
+	by_pipe(0, 1, 3000, 100);
+	by_pipe(0, 3, 9000, 5000);
+	by_pipe(100, 0, 3000, 7);
+}
+
 static int filled(int pages, int byte)
 {
 	char data[PAGE];
@@ -144,5 +184,6 @@ int main(void)
 	vmsplice(ends[1], parts, 2, 0);
 	munmap(mine, 2 * PAGE);
 	show("memory that has gone", ends[0], 2 * PAGE);
+	by_pipes();
 	return 0;
 }
