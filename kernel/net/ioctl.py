@@ -12,6 +12,7 @@ from pkern.kernel.net.address import MAPPED
 from pkern.kernel.net.loopback import INDEX, NAME, Address, Loopback
 from pkern.kernel.net.socket import AF_INET, AF_NETLINK, AF_UNIX, Socket
 from pkern.kernel.net.tcp import TcpSocket
+from pkern.kernel.net.unix_stream import UnixStream
 from pkern.kernel.vfs.fs.nsfs import open_namespace
 
 if TYPE_CHECKING:
@@ -125,9 +126,9 @@ def _at_mark(socket: Socket) -> int:
     if isinstance(socket, TcpSocket):
         return int(socket.at_mark)
     if socket.family == AF_UNIX:
-        if not socket.is_stream:
+        if not isinstance(socket, UnixStream):
             raise SyscallError(errno.EOPNOTSUPP)
-        return int(bool(socket.queue) and bool(socket.queue[0].oob))
+        return int(socket.at_mark)
     raise SyscallError(errno.ENOTTY)
 
 

@@ -206,6 +206,11 @@ class UnixSocket(Socket):
 
     # ---- ends ----
 
+    @property
+    def is_read(self) -> bool:
+        """Whether nothing is left to read."""
+        return not self.queue
+
     def release(self) -> None:
         if self.path_inode is not None:
             self.net.common.paths.pop(self.path_inode, None)
@@ -214,7 +219,7 @@ class UnixSocket(Socket):
         if self.net.abstract.get((self.socket_type, self.bound)) is self:
             del self.net.abstract[self.socket_type, self.bound]
         self.shut = BOTH
-        self.leave_peer(errno.ECONNRESET if self.queue else 0)
+        self.leave_peer(0 if self.is_read else errno.ECONNRESET)
         self.drop_queue()
         self.room_for_senders()
 

@@ -1,12 +1,14 @@
 """Streams of AF_UNIX: bytes are joined, except where files or another sender's name come between.
 
 A byte sent with MSG_OOB is urgent until another one is, or it is read: it stands at its place in
-the queue, and who reads past it without SO_OOBINLINE does not get it.
+the queue, and who reads past it without SO_OOBINLINE does not get it. Read with MSG_OOB it leaves
+an empty packet there, which still has its room at the sender, and goes when it is passed.
 """
 
 from __future__ import annotations
 
 import errno
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
@@ -26,9 +28,33 @@ class UnixStream(UnixConnection):
     protocol_name = "UNIX-STREAM"
     splice_heeds_nonblock = True
 
+    _passed = 0  # bytes that were urgent and never read: 6.18 counts them for ever
+
     @property
     def has_more(self) -> bool:
         return bool(self.queue)
+
+    @property
+    def available(self) -> int:
+        return super().available + self._passed
+
+    @property
+    def urgent_one(self) -> Packet | None:
+        """The packet whose byte is urgent."""
+        return next((packet for packet in self.queue if packet.oob), None)
+
+    @property
+    def at_mark(self) -> bool:
+        """Whether what comes next is urgent, or was, with nothing urgent behind the next."""
+        first, second = (*islice(self.queue, 2), None, None)[:2]
+        if first is None or first.oob:
+            return first is not None
+        return not first.data and self.urgent_one in (None, second)
+
+    @property
+    def is_read(self) -> bool:
+        """Whether nothing is left to read, but for an empty packet."""
+        return not self.queue or (len(self.queue) == 1 and not self.queue[0].data)
 
     # ---- sending ----
 
@@ -79,20 +105,23 @@ class UnixStream(UnixConnection):
     def _passes_over(self) -> bool:
         return not self.option(SOL_SOCKET, SO_OOBINLINE)
 
-    def _run(self, nbytes: int, flags: int) -> tuple[list[Packet], int]:
+    def _run(self, nbytes: int, flags: int) -> tuple[list[Packet], int, list[Packet]]:
         """Return the packets that one look takes nbytes from, and where in the first it begins.
 
-        With MSG_PEEK it goes on to the next one with files, as Linux does.
+        And those that it passes over. With MSG_PEEK it goes on to the next one with files, as
+        Linux does.
         """
         run: list[Packet] = []
-        skip = self.peeks_from(flags)
+        passed: list[Packet] = []
+        skip, urgent = self.peeks_from(flags), self.urgent_one
         for packet in self.queue:
-            if not run and skip >= len(packet.data):
+            if not run and packet.data and skip >= len(packet.data):
                 skip -= len(packet.data)
                 continue
-            if packet.oob and self._passes_over:
-                if run:
-                    break
+            if run and (packet.oob or (not packet.data and not urgent)):
+                break
+            if not packet.data or (packet.oob and self._passes_over):
+                passed.append(packet)
                 continue
             if run and self.passes_creds and packet.creds != run[0].creds:
                 break
@@ -100,14 +129,16 @@ class UnixStream(UnixConnection):
             nbytes -= len(packet.data) - (skip if len(run) == 1 else 0)
             if packet.files or (nbytes <= 0 and not flags & MSG_PEEK):
                 break
-        return run, skip
+        return run, skip, passed
 
     def look(self, nbytes: int, flags: int) -> Received:
         if not self.connected:
             raise SyscallError(errno.EINVAL)
         if flags & MSG_OOB:
             return self._look_urgent()
-        run, start = self._run(nbytes, flags)
+        run, start, passed = self._run(nbytes, flags)
+        if not flags & MSG_PEEK:
+            self._pass(passed)
         if not run:
             return self.nothing()
         data = b"".join(packet.data for packet in run)[start : start + nbytes]
@@ -117,20 +148,17 @@ class UnixStream(UnixConnection):
         return found._replace(process=run[0].process)
 
     def _look_urgent(self) -> Received:
-        urgent = next((packet for packet in self.queue if packet.oob), None)
+        urgent = self.urgent_one
         if urgent is None or not self._passes_over:
             raise SyscallError(errno.EINVAL)
         return Received(urgent.data, 1, urgent.name, urgent.creds, last=1, oob=1)
 
     def take(self, nbytes: int, flags: int) -> None:
         if flags & MSG_OOB:
-            self._drop([packet for packet in self.queue if packet.oob])
+            self._empty_urgent()
             return
-        run, _ = self._run(nbytes, flags)
+        run, _, _ = self._run(nbytes, flags)
         self.move_peek(-nbytes)
-        if run:
-            passed = list(self.queue)[: list(self.queue).index(run[0])]
-            self._drop(passed)
         for packet in run:
             part, nbytes = packet.data[:nbytes], max(0, nbytes - len(packet.data))
             packet.data = packet.data[len(part) :]
@@ -139,11 +167,25 @@ class UnixStream(UnixConnection):
             else:
                 self._drop([packet])
 
+    def _empty_urgent(self) -> None:
+        """Leave an empty packet where the urgent one stands, and none ahead of it."""
+        urgent = self.urgent_one
+        if urgent is None:
+            return
+        before = list(self.queue)[: list(self.queue).index(urgent)][-1:]
+        self._drop([packet for packet in before if not packet.data])
+        urgent.data, urgent.oob = b"", 0
+        self.land_files(urgent)
+
+    def _pass(self, packets: list[Packet]) -> None:
+        """Drop what nobody has read, or is empty by now."""
+        self._passed += sum(len(packet.data) for packet in packets)
+        self._drop(packets)
+
     def _drop(self, packets: list[Packet]) -> None:
         for packet in packets:
             self.queue.remove(packet)
             self.settle(packet)
 
     def poll(self, file: File) -> int:
-        urgent = any(packet.oob for packet in self.queue)
-        return super().poll(file) | (POLLPRI if urgent else 0)
+        return super().poll(file) | (POLLPRI if self.urgent_one is not None else 0)

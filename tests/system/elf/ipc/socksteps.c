@@ -184,6 +184,41 @@ static void show(void)
 		}
 }
 
+/* Urgent bytes of a stream by path: sent, read, passed over; what waits, and whether it is marked. */
+static void urgent_steps(unsigned seed, int nr)
+{
+	static const int flags[] = { 0, 0, 0, MSG_PEEK, MSG_OOB, MSG_OOB, MSG_OOB | MSG_PEEK };
+	int pair[2], error = -1;
+	socklen_t size = sizeof error;
+	char got[8];
+
+	state = seed;
+	socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair);
+	for (int i = 0; i < nr; i++) {
+		unsigned what = chance(10), nbytes = 1 + chance(3), how = flags[chance(7)];
+		int waiting = -1, unsent = -1, mark = -1, inlined = nbytes % 2;
+		struct pollfd ask = { pair[1], POLLIN | POLLPRI, 0 };
+		long r;
+		memset(got, '-', sizeof got);
+		if (what < 5)
+			r = send(pair[0], text + i * 3, nbytes, what < 2 ? 0 : MSG_OOB);
+		else if (what < 6)
+			r = setsockopt(pair[1], SOL_SOCKET, SO_OOBINLINE, &inlined, 4);
+		else
+			r = recv(pair[1], got, 2 * nbytes, how);
+		ioctl(pair[0], SIOCOUTQ, &unsent);
+		ioctl(pair[1], FIONREAD, &waiting);
+		ioctl(pair[1], SIOCATMARK, &mark);
+		poll(&ask, 1, 0);
+		printf("urgent %u.%d %u %ld %08x", seed, i, what, result(r), hash(got, sizeof got));
+		printf(" %d,%d,%d,%x\n", unsent, waiting, mark, ask.revents);
+	}
+	close(pair[1]);
+	getsockopt(pair[0], SOL_SOCKET, SO_ERROR, &error, &size);
+	printf("error %d\n", error);
+	close(pair[0]);
+}
+
 int main(int argc, char **argv)
 {
 	unsigned first = atoi(argv[1]), all = 0;
@@ -213,6 +248,8 @@ int main(int argc, char **argv)
 		}
 		for (int k = 0; k < KINDS; k++)
 			close(ends[k][0]), close(ends[k][1]);
+		for (int i = 0; i < 5; i++)
+			urgent_steps(5 * (first + seed) + i, 60);
 	}
 	return argc != 4;
 }
