@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 static int watch;
-static unsigned first_cookie;
+static unsigned last_cookie, nr_cookies;
 
 static void say(const char *what, long result)
 {
@@ -30,7 +30,7 @@ static void say(const char *what, long result)
 	       result < 0 ? strerror(errno) : "");
 }
 
-/* Read what waits; cookies count from the first one, and what has no name has a number (#). */
+/* Read what waits; cookies are counted, as other tasks take some too; what has no name has a number (#). */
 static void show(const char *what)
 {
 	static char data[65536];
@@ -41,10 +41,10 @@ static void show(const char *what)
 			break;
 		for (char *at = data; at < data + nr;) {
 			struct inotify_event *e = (struct inotify_event *)at;
-			if (e->cookie && !first_cookie)
-				first_cookie = e->cookie;
+			nr_cookies += e->cookie && e->cookie != last_cookie;
+			last_cookie = e->cookie ? e->cookie : last_cookie;
 			printf("  wd %d mask %x cookie %u len %u %s\n", e->wd, e->mask,
-			       e->cookie ? e->cookie - first_cookie + 1 : 0, e->len,
+			       e->cookie ? nr_cookies : 0, e->len,
 			       !e->len           ? ""
 			       : *e->name == '#' ? "#"
 						 : e->name);
