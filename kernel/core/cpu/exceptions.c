@@ -35,7 +35,9 @@ static const struct mistake {
 	struct form form;
 	uint8_t told, raised;
 } mistakes[] = {
-	{ { MAP_ONE, 0x6e, ANY }, VECTOR_PAGE_FAULT, VECTOR_PROTECTION }, /* outs */
+	{ { MAP_ONE, 0x6c, ANY }, VECTOR_PAGE_FAULT, VECTOR_PROTECTION }, /* ins, outs */
+	{ { MAP_ONE, 0x6d, ANY }, VECTOR_PAGE_FAULT, VECTOR_PROTECTION },
+	{ { MAP_ONE, 0x6e, ANY }, VECTOR_PAGE_FAULT, VECTOR_PROTECTION },
 	{ { MAP_ONE, 0x6f, ANY }, VECTOR_PAGE_FAULT, VECTOR_PROTECTION },
 	{ { MAP_ONE, 0xf1, ANY }, VECTOR_INVALID, VECTOR_DEBUG },       /* int1 */
 	{ { MAP_0F, 0x20, NO_CR }, VECTOR_PROTECTION, VECTOR_INVALID }, /* mov of %cr1, ... */
