@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.mm import hugetlb, policy_asked
 from pkern.kernel.mm import policy as policies
+from pkern.kernel.namespaces.base import PID
+from pkern.kernel.namespaces.pid import PidNamespace
 from pkern.kernel.tty.devpts import MOST_TERMINALS, DevPts
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.fs.hugetlbfs import HugetlbFs
+from pkern.kernel.vfs.fs.nsfs import NsInode
 from pkern.kernel.vfs.fs.ramfs import RamFs
 from pkern.kernel.vfs.fs.tmpfs import NO_LIMIT, TmpFs
-from pkern.kernel.vfs.inode import PAGE_SIZE
+from pkern.kernel.vfs.inode import PAGE_SIZE, Inode
 from pkern.kernel.vfs.mounts import (
     DIRSYNC,
     LAZYTIME,
@@ -31,6 +34,7 @@ from pkern.kernel.vfs.proc.procfs import ProcFs
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
+    from pkern.kernel.vfs.file import File
 
 IN_USER_NAMESPACES = ("tmpfs", "ramfs", "proc", "devpts")
 COMMA = re.compile(r",(?!\d)")  # others are between the nodes of mpol=
@@ -253,6 +257,48 @@ def _set_hidepid(fs: ProcFs, text: str) -> None:
     fs.hiding.hidepid = number
 
 
+def _named(task: Task, path: str) -> Inode:
+    if not path:
+        raise SyscallError(errno.EINVAL)
+    return task.kernel.vfs.resolve(task, path)
+
+
+def pid_ns_of(task: Task, inode: Inode) -> str:
+    """Return the number of the pid namespace that a file stands for, to be given to pidns=.
+
+    Errors: EINVAL: it stands for none, or for one that the caller's is not above; EPERM.
+    """
+    space = inode.namespace if isinstance(inode, NsInode) else None
+    if not isinstance(space, PidNamespace):
+        raise SyscallError(errno.EINVAL)
+    if not task.capable_in(space.user, "CAP_SYS_ADMIN"):
+        raise SyscallError(errno.EPERM)
+    above: PidNamespace | None = space
+    while above is not None and above is not task.pid_ns:
+        above = above.above
+    if above is None:
+        raise SyscallError(errno.EINVAL)
+    return str(space.number)
+
+
+def _set_pid_ns(fs: Any, text: str) -> None:
+    every = fs.kernel.namespaces.of_kind(PID)
+    shown = next(one for one in every if str(one.number) == text)
+    fs.show(shown)
+    fs.user = shown.user
+
+
+def show_pid_ns(task: Task, fs: ProcFs, file: File) -> None:
+    """Let a new proc show the pid namespace that is open. Errors: EINVAL, EPERM."""
+    if file.is_path:
+        raise SyscallError(errno.EINVAL)
+    _set_pid_ns(fs, pid_ns_of(task, file.inode))
+
+
+def _keep_pid_ns(fs: ProcFs, text: str) -> None:
+    raise SyscallError(errno.EBUSY if text else errno.EINVAL)
+
+
 def _set_subset(fs: ProcFs, text: str) -> None:
     if text != "pid":
         raise SyscallError(errno.EINVAL)
@@ -285,6 +331,7 @@ PROCESSES: dict[str, Setter] = {
     "gid": _set_proc_gid,
     "hidepid": _set_hidepid,
     "subset": _set_subset,
+    "pidns": _set_pid_ns,
 }
 VALUELESS = frozenset({"newinstance", "inode32", "inode64", "noswap"})
 # What a mount may ask of each type; other types take what comes.
@@ -310,7 +357,7 @@ LATER: Setters = {
     HugetlbFs: KEPT | dict.fromkeys(HUGE_SIZES, _need_size) | {"pagesize": _set_page_size},
     TmpFs: KEPT | LIMITS | {"noswap": _keep_noswap},
     DevPts: TERMINALS,
-    ProcFs: PROCESSES,
+    ProcFs: PROCESSES | {"pidns": _keep_pid_ns},
 }
 SAME = {"nr_blocks": "size"}  # the last of both counts
 TRIED = ["pagesize", *OWNER, *LIMITS, "min_size", "noswap", *TERMINALS, *PROCESSES]
@@ -373,7 +420,13 @@ def _fits(fs: Any, name: str, has_value: str) -> bool:
 
 def _need_sense(task: Task, fs: Any, wish: Wish) -> None:
     """Refuse what not even a new file system would take. Errors: EINVAL."""
-    set_option(task, new_file_system(task, fs.name), OPTIONS[type(fs)][wish.name], *wish)
+    set_option(task, new_file_system(task, fs.name), sense_of(fs, wish.name), *wish)
+
+
+def sense_of(fs: Any, name: str) -> Setter:
+    """Return what tries an option's value on a new file system, before that in use is changed."""
+    later = LATER[type(fs)][name]
+    return later if later is _keep_pid_ns else OPTIONS[type(fs)][name]
 
 
 def last_of_each(wishes: list[Wish]) -> list[Wish]:
@@ -420,7 +473,9 @@ def is_valueless(fs: Any, name: str) -> bool:
 
 
 def set_option(task: Task, fs: Any, setter: Setter, name: str, value: str) -> None:
-    """Set one option of a file system. Errors: EINVAL."""
+    """Set one option of a file system. Errors: EINVAL; of pidns those of a path, EPERM, EBUSY."""
+    if setter is _set_pid_ns:
+        value = pid_ns_of(task, _named(task, value))
     setter(fs, _kernel_id(task, fs, name, value))
 
 
@@ -446,7 +501,7 @@ def complaint(fs: Any, name: str, text: str) -> str:
         return f"Bad value '{text}' for mount option '{name}'\n"
     if name in OF_PROC:
         return f"{OF_PROC[name]} - {text}\n"
-    return "" if name == "pagesize" else f"Bad value for '{name}'"
+    return "" if name in ("pagesize", "pidns") else f"Bad value for '{name}'"
 
 
 def late_complaint(fs: Any, name: str, text: str) -> str:

@@ -13,6 +13,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.namespaces.user import FIRST
 from pkern.kernel.vfs.anon.fscontext import FsContext, Phase, open_context
 from pkern.kernel.vfs.mounts import RDONLY, FsFlags, Path, need_mounted
+from pkern.kernel.vfs.proc.procfs import ProcFs
 from pkern.kernel.vfs.walk import need_read
 from pkern.syscalls.files.at import (
     AT_EMPTY_PATH,
@@ -42,7 +43,9 @@ from pkern.syscalls.files.filesystems import (
     need_power_over_type,
     new_file_system,
     number_of,
+    sense_of,
     set_option,
+    show_pid_ns,
 )
 from pkern.syscalls.files.mount_tree import flags_of_attributes, hold
 from pkern.syscalls.files.mounts import need_power
@@ -50,6 +53,7 @@ from pkern.syscalls.table import INT, PATH, SINT, syscall
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
+    from pkern.kernel.vfs.file import File
 
 CLOEXEC = 1  # of FSOPEN_, FSMOUNT_ and FSPICK_
 PICK_NOFOLLOW, PICK_EMPTY, PICK_FLAGS = 2, 8, 15
@@ -145,6 +149,9 @@ def fsconfig_raw(task: Task, fd: int, what: int, key: int, value: int, aux: int)
     name = task.mm.string_in(key) if key else ""
     if len(name) >= KEY_MOST:
         raise SyscallError(errno.EINVAL)
+    file = task.fds.get_raw(aux) if what == SET_FD else None
+    if file is not None and name == "pidns":
+        return _set_file(task, _context(task, fd), name, file)
     return fsconfig(task, fd, what, name, task.mm.string_in(value) if what == SET_STRING else None)
 
 
@@ -165,6 +172,17 @@ def _set(task: Task, context: FsContext, name: str, text: str | None) -> None:
         _set_source(context, text)
     else:
         _set_option(task, context, name, text)
+
+
+def _set_file(task: Task, context: FsContext, name: str, file: File) -> int:
+    """Take an open file as a parameter. Errors: EBUSY, EINVAL, EPERM."""
+    if context.phase is Phase.CREATE and isinstance(context.fs, ProcFs):
+        show_pid_ns(task, context.fs, file)
+    elif context.phase is Phase.CHANGE and isinstance(context.fs, ProcFs):
+        raise SyscallError(errno.EBUSY)
+    else:
+        _set(task, context, name, None)
+    return 0
 
 
 def _set_source(context: FsContext, text: str | None) -> None:
@@ -193,7 +211,7 @@ def _set_option(task: Task, context: FsContext, name: str, text: str | None) -> 
         _obey(task, context, fs, setter, wish, complaint)
         return
     blank = new_file_system(task, context.fstype)  # what no file system takes is refused now
-    _obey(task, context, blank, OPTIONS[type(fs)][name], wish, complaint)
+    _obey(task, context, blank, sense_of(fs, name), wish, complaint)
     context.changes.append(wish)
 
 

@@ -223,8 +223,16 @@ class ProcFs:
     name = "proc"
 
     def __init__(self, kernel: Machine, pid_ns: PidNamespace | None = None) -> None:
+        self.kernel = kernel
         self.root = ProcRoot(kernel, pid_ns or kernel.nsproxy.pid)
         self.hiding = self.root.hiding
+
+    def show(self, pid_ns: PidNamespace) -> None:
+        """Show what is in a pid namespace, before it is mounted anywhere."""
+        before = self.settings
+        self.root = ProcRoot(self.kernel, pid_ns)
+        self.hiding = self.root.hiding
+        self.settings = before
 
     @property
     def options(self) -> list[str]:

@@ -225,6 +225,9 @@ static void of_a_proc(void)
 {
 	static const char *const options[] = {
 		"gid=0",       "gid=5",
+		"pidns",       "pidns=",
+		"pidns=/none", "pidns=/proc/self/ns/mnt",
+		"pidns=/tmp",  "hidepid=2,pidns=/proc/self/ns/pid",
 		"hidepid=0",   "hidepid=1",
 		"hidepid=2",   "hidepid=3",
 		"hidepid=4",   "hidepid=5",
