@@ -21,7 +21,7 @@ from pkern import __version__
 ROOT = Path(__file__).parents[2]
 SOURCES = ("pyproject.toml", "setup.py", "README.md", "LICENSE")
 FLOORS = ("kernel", "syscalls", "userland")
-SDIST = "from setuptools import build_meta; build_meta.build_sdist('dist')"
+BUILD = "from setuptools import build_meta; build_meta.build_{}({!r})"  # as pip and build call it
 
 PROJECT = {
     "kernel/__init__.py": "NAME = 'the project\\'s own kernel'\n",
@@ -80,11 +80,15 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(ROOT / name, tree / name, ignore=ignored)
     for name in SOURCES:
         shutil.copy(ROOT / name, tree / name)
-    run(sys.executable, "-c", SDIST, cwd=tree)
-    (archive,) = (tree / "dist").glob("*.tar.gz")
-    pip = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation"]
-    run(*pip, "--no-index", "-w", "dist", str(archive), cwd=tree, CFLAGS="-O0 -g0")
-    (built,) = (tree / "dist").glob("*.whl")
+    dist = tmp_path_factory.mktemp("dist")
+    run(sys.executable, "-c", BUILD.format("sdist", str(dist)), cwd=tree)
+    (archive,) = dist.glob("*.tar.gz")
+    shutil.unpack_archive(archive, dist)
+    unpacked = dist / archive.name.removesuffix(".tar.gz")
+    run(
+        sys.executable, "-c", BUILD.format("wheel", str(dist)), cwd=unpacked, CFLAGS="-O0 -g0"
+    )  # fmt: skip
+    (built,) = dist.glob("*.whl")
     return built
 
 
