@@ -15,7 +15,7 @@ from pkern.kernel.machine import Kernel
 from pkern.kernel.tasks.signal.signames import Signal
 from pkern.kernel.vfs.walk import Last
 from pkern.userland.harness import FAILED, Changer, run_to_end
-from pkern.userland.machine_code import start_init
+from pkern.userland.machine_code import boot_scheduler, start_init
 from pkern.userland.suite.pool import WallTimeIsUp
 
 if TYPE_CHECKING:
@@ -149,6 +149,8 @@ def end_of_branch(what: object) -> End:
 def import_for_ends() -> None:
     """Import what looks at what is left behind, so that no copy has to."""
     with Kernel(ram="1M") as machine:
+        # Who sleeps, and in which call, is a part that comes when it is asked for.
+        assert boot_scheduler(machine).unfinished is not None
         start_init(machine)
         left_behind(machine)
 
