@@ -310,7 +310,7 @@ class AddressSpacesWithChains(AddressSpaces):
 
 
 _SETTINGS = settings(
-    max_examples=60 * ROUNDS,
+    max_examples=40 * ROUNDS,
     stateful_step_count=40,
     deadline=None,
     derandomize=True,

@@ -242,10 +242,10 @@ def _settings(examples: int) -> settings:
 
 
 TestUnderPressure = UnderPressure.TestCase
-TestUnderPressure.settings = _settings(48)
+TestUnderPressure.settings = _settings(32)
 TestUnderPressureScanning = UnderPressureScanning.TestCase
-TestUnderPressureScanning.settings = _settings(30)
+TestUnderPressureScanning.settings = _settings(20)
 TestUnderPressureWithTrees = UnderPressureWithTrees.TestCase
-TestUnderPressureWithTrees.settings = _settings(30)
+TestUnderPressureWithTrees.settings = _settings(20)
 TestUnderPressureOnDisk = UnderPressureOnDisk.TestCase
-TestUnderPressureOnDisk.settings = _settings(36)
+TestUnderPressureOnDisk.settings = _settings(24)

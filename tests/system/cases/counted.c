@@ -1,5 +1,6 @@
 // What is charged and counted: committed memory, processor time, resident memory of children,
 // pagemap's exclusive pages, VMAs after a fork, and madvise with as many VMAs as may be.
+// needs: block_ns=1000
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

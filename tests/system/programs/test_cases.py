@@ -18,10 +18,11 @@ CASES = Path(__file__).parents[1] / "cases"
 NAMES = sorted(path.stem for path in CASES.glob("*.c"))
 
 
-def parameters(source: str) -> dict[str, str]:
+def parameters(source: str) -> dict[str, str | int]:
     """Return the boot parameters of a program's head."""
     found = re.search(r"^// needs: (.*)$", source, re.M)
-    return dict(word.split("=") for word in found.group(1).split()) if found else {}
+    words = (word.split("=") for word in found.group(1).split()) if found else ()
+    return {name: int(value) if value.isdecimal() else value for name, value in words}
 
 
 @pytest.mark.parametrize("name", NAMES)
