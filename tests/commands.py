@@ -1,9 +1,9 @@
 """The command `pkern` as most tests run it: in copies of one process that has imported it.
 
 `pkern(...)` does what `subprocess.run([*PKERN, ...])` does, without the start of Python, which is
-longer than most commands. A test of the start itself, of signals, terminals or sessions, of what
-goes on beside it, or of two runs that are to be the same takes a process of its own: copies have
-one hash seed and one layout of memory.
+longer than most commands; `Beside(...)` is one that goes on beside its test. A test of the start
+itself, of signals, terminals or sessions, or of two runs that are to be the same takes a process of
+its own: copies have one hash seed and one layout of memory.
 
 The first command of a test process starts the server, tests.copies.
 """

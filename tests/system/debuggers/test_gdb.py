@@ -152,6 +152,7 @@ def finding(
     with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as door:
         door.bind(f"{folder}/door")
         door.listen()
+        door.settimeout(SECONDS)
         out, its_out = os.pipe()
         words = [
             w for c in (*SETTINGS, f"target remote {folder}/door", *commands) for w in ("-ex", c)
@@ -178,6 +179,7 @@ def by_pipe(program: Path, *commands: str) -> str:
         ["gdb", "-nx", "-batch", *words], cwd=ROOT, text=True, timeout=SECONDS,
         check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
+    assert "Traceback" not in done.stdout
     return done.stdout
 
 
@@ -195,9 +197,7 @@ def shows(text: str, *patterns: str) -> None:
 
 def test_stops_looks_and_goes_on_as_if_nobody_had_looked(compile_c: Compile) -> None:
     program = compile_c(COUNTS, "glibc", "-g", "-O0")
-    plain = subprocess.run(
-        [*PKERN, program], cwd=ROOT, capture_output=True, text=True, check=False, timeout=SECONDS
-    )
+    plain = pkern("run", program)
     said = by_pipe(
         program, "break twice", "continue", "bt", "next", "print counter", "watch counter",
         "continue", "continue", "continue", "delete 2", "finish", "stepi", "x/2i $pc", "step",

@@ -12,12 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import SECONDS
-from tests.system.conftest import ROOT, Compile
+from tests.commands import SECONDS, pkern
+from tests.system.conftest import Compile
 from tests.system.debuggers.test_gdb import (
     COUNTS,
     FAMILY,
-    PKERN,
     THREADS,
     Session,
     gdb,
@@ -134,9 +133,7 @@ def test_from_breakpoint_to_breakpoint_and_to_the_beginning(compile_c: Compile) 
         "No more reverse-execution history", r"twice \(n=1\)", r"twice \(n=2\)", r"twice \(n=3\)",
         r"^\$3 = 3", "sum 12 counter 6 at", "exited with code 05",
     )  # fmt: skip
-    plain = subprocess.run(
-        [*PKERN, program], cwd=ROOT, capture_output=True, text=True, check=False, timeout=SECONDS
-    )
+    plain = pkern("run", program)
     assert plain.stdout in said  # virtual time has gone back, and on again
 
 

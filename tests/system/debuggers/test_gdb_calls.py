@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import SECONDS
+from tests.commands import SECONDS, pkern
 from tests.system.conftest import ROOT, Compile
-from tests.system.debuggers.test_gdb import PKERN, SETTINGS, gdb, shows
+from tests.system.debuggers.test_gdb import SETTINGS, gdb, shows
 
 CALLS = r"""
 #include <signal.h>
@@ -117,9 +117,7 @@ def test_calls_are_caught_as_natively(compile_c: Compile, commands: tuple[str, .
 
 def test_who_is_caught_runs_as_if_nobody_looked(compile_c: Compile) -> None:
     program = compile_c(CALLS, "glibc", "-g", "-O1", "-w")
-    plain = subprocess.run(
-        [*PKERN, program], cwd=ROOT, capture_output=True, text=True, check=False, timeout=SECONDS
-    )
+    plain = pkern("run", program)
     time = re.search(r"at \d+", plain.stderr)
     assert time is not None
     said = gdb(program, "catch syscall", *("continue",) * 40, "delete", "continue")
