@@ -473,7 +473,7 @@ static void random_calls_of(struct world *w, struct quota *quota)
 	w->m->tunables.nr_overcommit_hugepages = 2;
 	machine_set_hugepages(w->m, 6);
 	mm *child = fork_mm(w, w->mm);
-	for (int i = 0; i < draws(100) && !failures; i++) {
+	for (int i = 0; i < draws(60) && !failures; i++) {
 		random_call(w, next_random(&seed) % 2 ? w->mm : child, &seed);
 		CHECK(w);
 		if (i % 20 == 0) {
