@@ -11,10 +11,10 @@ import errno
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.late import load
-from pkern.kernel.lean import cached_property, contextmanager, nullcontext
+from pkern.kernel.lean import cached_property, nullcontext
 from pkern.kernel.log import KERN_INFO
 from pkern.kernel.namespaces.base import MNT
-from pkern.kernel.typed import TYPE_CHECKING, Any, Callable, Iterator
+from pkern.kernel.typed import TYPE_CHECKING, Any, Callable
 from pkern.kernel.vfs import names
 from pkern.kernel.vfs.file import O_APPEND, O_DIRECT, O_PATH, File
 from pkern.kernel.vfs.fs.devfs import DevFs
@@ -92,6 +92,27 @@ def open_flags(flags: int) -> int:
     return flags | O_LARGEFILE
 
 
+class EndsLate:
+    """While it is entered open files that end do so afterwards, the last one first.
+
+    So does Linux, on the way back to the program, with all but what close(2) closes.
+    """
+
+    def __init__(self) -> None:
+        self.waits = 0  # how many have entered
+        self.ending: list[tuple[File, int]] = []  # and the VMAs that show it still
+
+    def __enter__(self) -> None:
+        self.waits += 1
+
+    def __exit__(self, *failed: object) -> None:
+        self.waits -= 1
+        if self.ending and not self.waits:
+            ending, self.ending = self.ending, []
+            for file, nr_vmas in reversed(ending):
+                file.end(nr_vmas)
+
+
 class Vfs:
     """The tree of one machine: tmpfs at /, /tmp and /dev/shm, devices at /dev."""
 
@@ -105,7 +126,7 @@ class Vfs:
         self.inotify = InotifyLimits(kernel.memory.ram)
         self.notify: Notify | None = None  # who is told; None while nobody watches
         self.mapped_only: dict[int, File] = {}  # by cookie: without a descriptor, and held
-        self._ending: list[tuple[File, int]] | None = None  # while ends wait: as of end()
+        self.ends_late = EndsLate()
         self._prune_at = 1024
         self.table = MountTable(self.is_in_use, self.everywhere)
         kernel.nsproxy.mnt.table = self.table
@@ -226,34 +247,16 @@ class Vfs:
         """End the files whose last mapping has gone, the last one first."""
         core = self.kernel.memory.core
         cookies = list(iter(lambda: int(lib.machine_take_ended(core)), 0))
-        with self.ends_late() if cookies else nullcontext():
+        with self.ends_late if cookies else nullcontext():
             for cookie in reversed(cookies):
                 file = self.mapped_only.pop(cookie)
                 self.end(file, 0)
                 load("pkern.kernel.vfs.readiness").wake(file.inode)
 
-    @contextmanager
-    def ends_late(self) -> Iterator[None]:
-        """Let open files that end meanwhile do so afterwards, the last one first.
-
-        So does Linux, on the way back to the program, with all but what close(2) closes.
-        """
-        if self._ending is not None:
-            yield
-            return
-        ending: list[tuple[File, int]] = []
-        self._ending = ending
-        try:
-            yield
-        finally:
-            self._ending = None
-            for file, nr_vmas in reversed(ending):
-                self.end(file, nr_vmas)
-
     def end(self, file: File, nr_vmas: int) -> None:
         """End an open file, now or when those end that wait. nr_vmas: that show it still."""
-        if self._ending is not None:
-            self._ending.append((file, nr_vmas))
+        if self.ends_late.waits:
+            self.ends_late.ending.append((file, nr_vmas))
         else:
             file.end(nr_vmas)
 
@@ -343,7 +346,7 @@ class Vfs:
         return any(inode in (task.fs.pwd.inode, task.fs.root.inode) for task in tasks)
 
     def left(self, inode: Inode) -> None:
-        """Note that a task stands no longer in a directory."""
+        """Note that a task stands no longer in a directory that somebody watches."""
         if inode.marks and inode.nlink <= 0 and not inode.open_count:
             inode.tell_end()
 

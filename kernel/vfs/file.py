@@ -350,7 +350,7 @@ class FdTable:
         files, self.files, self.cloexec, self._free_from = self.files, {}, set(), 0
         if self._kernel.vfs.locked:
             self._kernel.vfs.locks.drop_owner(self)
-        with self._kernel.vfs.ends_late():
+        with self._kernel.vfs.ends_late:
             for fd in sorted(files):
                 file = files[fd]
                 self._closing(file)

@@ -601,7 +601,7 @@ def close_range(task: Task, first: int, last: int, flags: int = 0) -> int:
         raise SyscallError(errno.EINVAL)
     if flags & CLOSE_RANGE_UNSHARE:
         task.fds = task.fds.alone(task)
-    with task.kernel.vfs.ends_late():
+    with task.kernel.vfs.ends_late:
         for fd in sorted(fd for fd in task.fds.files if first <= fd <= last):
             if flags & CLOSE_RANGE_CLOEXEC:
                 task.fds.set_cloexec(fd, CLOEXEC)

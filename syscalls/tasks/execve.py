@@ -99,7 +99,7 @@ def _execute(task: Task, wanted: Wanted, strings: Strings) -> int:
         return _leave_python(task, wanted, strings)
     old_pid = task.trace.tracer.number_of(task.pid) if task.trace else 0
     try:
-        with task.kernel.vfs.ends_late():
+        with task.kernel.vfs.ends_late:
             task.become(execution.load(task, wanted, strings))
     except execution.Lost:
         end(task, end_process, SIGSEGV)
@@ -134,7 +134,7 @@ def _leave_python(task: Task, wanted: Wanted, strings: Strings) -> int:
     scheduler = task.kernel.need_scheduler()
     assert task.kernel.processor is not None
     task.context = Context.new(task.kernel.processor, task)
-    with task.kernel.vfs.ends_late():
+    with task.kernel.vfs.ends_late:
         try:
             program = execution.load(task, wanted, strings)
         except BaseException:
