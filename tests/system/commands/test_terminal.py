@@ -48,10 +48,16 @@ class Session:
         while text not in self.seen:
             left = end - time.monotonic()
             assert left > 0 and select.select([self.terminal], [], [], left)[0], self.seen
-            with contextlib.suppress(OSError):  # the other end is closed
-                self.seen += os.read(self.terminal, 4096)
+            self.seen += self._read()
         found, self.seen = self.seen.split(text, 1)
         return found
+
+    def _read(self) -> bytes:
+        """Return what has come. Errors: AssertionError once nobody is left who could write."""
+        try:
+            return os.read(self.terminal, 4096)
+        except OSError:
+            raise AssertionError(self.seen) from None
 
     def type_until(self, keys: bytes, text: bytes) -> None:
         """Press keys again and again until text comes.
@@ -227,7 +233,6 @@ if not pid:
     os.setpgid(0, 0)
     command = [sys.executable, "-m", "pkern", "run", "/bin/busybox", "true"]
     os.execv(command[0], command)
-os.setpgid(pid, pid) if os.getpgid(pid) == os.getpgrp() else None
 print("ended with", os.waitpid(pid, os.WUNTRACED)[1])
 """
 
