@@ -58,7 +58,7 @@ def serve(connection: socket.socket) -> None:
             connection.close()
             os.close(news)
             _become(request, fds)
-            atexit.register(_tell_imports, its_news, frozenset(sys.modules))
+            atexit.register(_tell_imports, its_news, frozenset(sys.modules), os.getpid())
             return
         for fd in (*fds, its_news):
             os.close(fd)
@@ -84,8 +84,13 @@ def _become(request: Request, fds: list[int]) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _tell_imports(fd: int, had: frozenset[str]) -> None:
-    """Write the names of pkern's modules that this process has imported."""
+def _tell_imports(fd: int, had: frozenset[str], pid: int) -> None:
+    """Write the names of pkern's modules that this process has imported.
+
+    pid: the command's; copies that it leaves may end when nobody reads any more.
+    """
+    if os.getpid() != pid:
+        return
     new = [name for name in sys.modules if name.startswith("pkern.") and name not in had]
     os.write(fd, " ".join(new).encode()[:PIPE])
 
