@@ -307,21 +307,12 @@ static bool show(machine *m, const struct ksm_item *item, struct page *shared)
 	return true;
 }
 
-/* Show a page that others share already. */
-static bool replace(machine *m, const struct ksm_item *item, struct page *shared)
+/* Show a shared page. merged: its frame if others show it already, 0: it is shared from now on. */
+static bool replace(machine *m, const struct ksm_item *item, struct page *shared, uint64_t merged)
 {
 	bool done = show(m, item, shared);
 	if (is_told(m))
-		tell_merge(m, item, shared, page_pfn(m, shared), done ? 0 : -EFAULT);
-	return done;
-}
-
-/* Show a page that is shared from now on. */
-static bool replace_first(machine *m, const struct ksm_item *item, struct page *shared)
-{
-	bool done = show(m, item, shared);
-	if (is_told(m))
-		tell_merge(m, item, shared, 0, done ? 0 : -EFAULT);
+		tell_merge(m, item, shared, merged, done ? 0 : -EFAULT);
 	return done;
 }
 
@@ -517,12 +508,12 @@ static void merge_two(machine *m, struct ksm_item *item, struct ksm_item *other,
 	if (!node)
 		return;
 	struct page *shared = page_of_node(m, node);
-	bool first = replace_first(m, other, shared);
+	bool first = replace(m, other, shared, 0);
 	if (first) {
 		leave_unstable(m, other);
 		item_join(m, other, node);
 	}
-	if (first && replace(m, item, shared))
+	if (first && replace(m, item, shared, page_pfn(m, shared)))
 		item_join(m, item, node);
 	page_put(m, shared); /* with whoever maps it, or not at all */
 }
@@ -575,7 +566,8 @@ static void consider(machine *m, struct ksm_item *item, struct page *page)
 	}
 	struct ksm_node *node = stable_find(m, page, tree_of_page(m, page));
 	if (node) {
-		if (replace(m, item, page_of_node(m, node)))
+		struct page *shared = page_of_node(m, node);
+		if (replace(m, item, shared, page_pfn(m, shared)))
 			item_join(m, item, node);
 		return;
 	}
