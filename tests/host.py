@@ -289,6 +289,7 @@ COMPARED_IN = {
     "rollup": ("*test_proc_files.py::test_who_may_look_is_the_hosts[[]*True*",),
     "userfaultfd": ("*test_userfaultfd_as_on_the_host*",),
     "fields of /proc": (),
+    "tracepoints": (),
 }  # fmt: skip
 
 
@@ -307,7 +308,7 @@ def left_out(nodeid: str, release: Release = RELEASE, traits: Iterable[Trait] = 
 
 
 def without_newer_fields(names: Iterable[str], release: Release = RELEASE) -> list[str]:
-    """Return the names of lines in a file of /proc, of those that such a host has too."""
+    """Return the names of lines in /proc, or of tracepoints, of those that such a host has too."""
     newer = {name for row in newer_than(release) for name in row.fields}
     return [name for name in names if name.rstrip(":") not in newer]
 

@@ -547,7 +547,7 @@ class Newer:
     """What Linux does by a release, and hosts before it may not; 6.1 is known not to.
 
     subject: what the tests call it. by: the first release that is known to do it. fields: names
-    that stand in files of /proc since.
+    that stand in files of /proc since, or have another form.
     """
 
     subject: str
@@ -620,6 +620,12 @@ NEWER: tuple[Newer, ...] = (
     ),
     Newer("where tasks sleep", (6, 18), "the functions that wchan names"),
     Newer("options of mounts", (6, 18), "what mounts say of options that are wrong"),
+    Newer(
+        "tracepoints",
+        (6, 18, 44),
+        "task_rename's record has the thread's number",
+        frozenset({"task:task_rename"}),
+    ),
     Newer(
         "fields of /proc",
         (6, 18),
