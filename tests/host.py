@@ -175,9 +175,10 @@ TRAITS = (
     Trait(
         "an emulated processor (qemu's TCG)",
         "TCG" in _CPUINFO,
-        "stores over the edge of a page, the resume flag of a fault, error codes of int n",
+        "stores over the edge of a page, the resume flag of a fault, error codes of int n, "
+        "an MXCSR of a frame that a processor refuses",
         ("*test_elf.py::*[[]operands-*", "*test_elf.py::*[[]resumeflag*",
-         "*test_elf.py::*[[]encodings*"),
+         "*test_elf.py::*[[]encodings*", "*test_protection_keys.py::test_the_extended_state_is_read*"),
     ),
     Trait(
         "a clock that wakes the machine",
