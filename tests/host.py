@@ -178,7 +178,14 @@ TRAITS = (
         "stores over the edge of a page, the resume flag of a fault, error codes of int n, "
         "an MXCSR of a frame that a processor refuses",
         ("*test_elf.py::*[[]operands-*", "*test_elf.py::*[[]resumeflag*",
-         "*test_elf.py::*[[]encodings*", "*test_protection_keys.py::test_the_extended_state_is_read*"),
+         "*test_elf.py::*[[]encodings*",
+         "*test_protection_keys.py::test_the_extended_state_is_read*"),
+    ),
+    Trait(
+        "a processor without fast short copies (fsrm)",
+        "fsrm" not in _CPUINFO,
+        "bytes of a page copied onto itself, of which Linux chooses the order by the processor",
+        ("*test_elf_kernel_pages.py::test_pages_that_a_pipe_brings_back_*",),
     ),
     Trait(
         "a clock that wakes the machine",

@@ -21,6 +21,14 @@ def test_watches_and_pages_in_pipes_as_on_the_host(
     same_as_host(machine, program)
 
 
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_pages_that_a_pipe_brings_back_to_their_file_as_on_the_host(
+    compile_c: Compile, machine: Machine, flavour: str
+) -> None:
+    """They are copied byte by byte upwards, as Linux does where the processor is fast at that."""
+    same_as_host(machine, compile_c("pipepages", flavour), ("itself",), ("itself",))
+
+
 @pytest.mark.boot(cpu=CPU)
 def test_secret_memory_as_on_the_host(compile_c: Compile, machine: Machine) -> None:
     program = compile_c("secret", "musl")
