@@ -51,6 +51,7 @@ mount -t devpts -o gid=5,mode=620,ptmxmode=666 devpts /new/dev/pts
 mount -t tmpfs -o mode=1777 shm /new/dev/shm
 mount -t proc proc /new/proc
 mount -t sysfs sys /new/sys
+mount -t cgroup2 groups /new/sys/fs/cgroup
 mount --bind /disk/tmp /new/tmp
 ip link set lo up
 exec switch_root /new /bin/bash /otherhost
