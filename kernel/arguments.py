@@ -6,9 +6,15 @@ A name that is not known ends with the one that was meant. Imports nothing that 
 
 from __future__ import annotations
 
-from pkern.kernel.typed import Any, Iterable
+from pkern.kernel.typed import TYPE_CHECKING, Any, Callable, Iterable, TypeVar
+
+if TYPE_CHECKING:
+    Named = TypeVar("Named", bound=Callable[..., Any])
 
 WORD_MAX = (1 << 64) - 1
+NEAR = 0.65  # by difflib's ratio: of three letters one may be another
+SEPARATORS = "._-:/"
+TOLD_AS = ("__module__", "__name__", "__qualname__", "__doc__", "__annotations__")
 
 
 def of_type(where: str, value: Any, wanted: type | tuple[type, ...]) -> Any:
@@ -47,11 +53,53 @@ def keywords(where: str, given: Iterable[str], known: Iterable[str]) -> None:
             raise TypeError(f"{where} takes no '{name}'{did_you_mean(name, names)}")
 
 
+def named(where: str) -> Callable[[Named], Named]:
+    """Have a method tell which keyword was meant, where Python would only say that there is none.
+
+    where: "Kernel()". For what is not called in loops.
+    """
+
+    def of(method: Any) -> Any:
+        code = method.__code__
+        known = code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]
+
+        def checked(*args: Any, **given: Any) -> Any:
+            keywords(where, given, known)
+            return method(*args, **given)
+
+        for name in TOLD_AS:
+            setattr(checked, name, getattr(method, name))
+        checked.__wrapped__ = method  # type: ignore[attr-defined]  # its signature is shown
+        return checked
+
+    return of
+
+
 def nearest(word: str, known: Iterable[str]) -> list[str]:
-    """Return the known words most like word, best first."""
+    """Return the known words like word in whatever case, best first; none where none is near.
+
+    What both begin with, up to a separator, makes no two words alike: CAP_FOO is not CAP_BPF.
+    """
     from difflib import get_close_matches  # for complaints only
 
-    return get_close_matches(word.split("=")[0], list(known), n=3, cutoff=0.6)
+    typed = word.split("=")[0].lower()
+    spelt = {one.lower(): one for one in known}
+    found = get_close_matches(typed, spelt, n=10, cutoff=NEAR)
+    return [
+        spelt[one]
+        for one in found
+        if one.startswith(typed) or get_close_matches(*_behind(typed, one), cutoff=NEAR)
+    ]
+
+
+def _behind(typed: str, known: str) -> tuple[str, list[str]]:
+    """Return what follows the separator up to which two words are the same, of each."""
+    same = next(
+        (at for at, (a, b) in enumerate(zip(typed, known, strict=False)) if a != b),
+        min(len(typed), len(known)),
+    )
+    start = 1 + max(typed.rfind(separator, 0, same) for separator in SEPARATORS)
+    return typed[start:], [known[start:]]
 
 
 def did_you_mean(word: str, known: Iterable[str], otherwise: str = "") -> str:

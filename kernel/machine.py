@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 
 from pkern.kernel import BLOCK_NS, CALL_NS, DEFAULT_RAM, SIZE_UNITS, arguments, late
-from pkern.kernel.arguments import of_type
+from pkern.kernel.arguments import did_you_mean, named, of_type
 from pkern.kernel.clock import Clock
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.cpu.features import feature_bits, parse_features
@@ -24,7 +24,7 @@ from pkern.kernel.namespaces.user import FIRST
 from pkern.kernel.numbers import is_decimal
 from pkern.kernel.random import Random
 from pkern.kernel.tasks.attributes import Dumps
-from pkern.kernel.tasks.credentials import ALL_CAPS
+from pkern.kernel.tasks.credentials import ALL_CAPS, NO_CAPS, named_caps
 from pkern.kernel.tasks.nsproxy import first_namespaces
 from pkern.kernel.tasks.table import THREADS_MAX, TaskTable, Watch
 from pkern.kernel.tasks.task import Task
@@ -123,8 +123,9 @@ IO_KINDS = {
 
 
 def _io_kind(who: str, kind: str) -> int:
-    if kind not in IO_KINDS:
-        raise ValueError(f"{who} knows {', '.join(IO_KINDS)}, not {kind!r}")
+    if of_type(f"{who} argument 'kind'", kind, str) not in IO_KINDS:
+        hint = did_you_mean(kind, IO_KINDS)
+        raise ValueError(f"{who} knows {', '.join(IO_KINDS)}, not {kind!r}{hint}")
     return int(IO_KINDS[kind])
 
 
@@ -153,6 +154,7 @@ class Kernel:
     Errors: ValueError, TypeError for a bad parameter; MemoryError when the host has none.
     """
 
+    @named("Kernel()")
     def __init__(
         self,
         ram: str | int = DEFAULT_RAM,
@@ -377,6 +379,7 @@ class Kernel:
 
     # ---- tasks ----
 
+    @named("spawn()")
     def spawn(
         self,
         name: str = "init",
@@ -397,12 +400,12 @@ class Kernel:
         arguments.number("spawn() argument 'gid'", gid, most=MOST_ID)
         if self.memory.closed:
             raise MachineClosed
+        usual = NO_CAPS if uid else ALL_CAPS
+        held = usual if caps is None else named_caps(caps)
         layout = layout or Layout()
         task = Task(self, self.tasks.next_pid(), name, argv or [name])
         task.start_afresh()
-        if caps is None:
-            caps = ALL_CAPS if uid == 0 else frozenset()
-        task.set_credentials(uid, gid, frozenset(caps))
+        task.set_credentials(uid, gid, held)
         task.mm = Mm.create(
             self.memory,
             task,

@@ -10,8 +10,9 @@ from __future__ import annotations
 import errno
 import re
 
-from pkern.kernel.arguments import of_type
+from pkern.kernel.arguments import did_you_mean, of_type
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.lean import contextmanager
 from pkern.kernel.log import KERN_INFO, Log
 from pkern.kernel.sysctl_entries import ENTRIES
 from pkern.kernel.sysctl_entry import Entry, Value
@@ -81,7 +82,24 @@ class SysctlTable:
         return iter(sorted(self._entries))
 
     def __getitem__(self, name: str) -> Value:
-        return self.value(name, None)
+        with self._explained(name):
+            return self.value(name, None)
+
+    @contextmanager
+    def _explained(self, name: str) -> Iterator[None]:
+        """Say in a note to the machine's owner what would do instead."""
+        try:
+            yield
+        except SyscallError as error:
+            error.add_note(self._what_would_do(name, error.errno))
+            raise
+
+    def _what_would_do(self, name: str, number: int | None) -> str:
+        if number == errno.ENOENT:
+            hint = did_you_mean(name, self._entries, "; list(kernel.sysctl) names all")
+            return f"there is no such sysctl{hint}"
+        entry = self.entry(name)
+        return entry.help if number == errno.EBUSY else entry.takes
 
     def value(self, name: str, task: User | None) -> Value:
         """Return the value that a task sees; None: the machine's owner. Errors: ENOENT."""
@@ -104,8 +122,13 @@ class SysctlTable:
     # ---- changing ----
 
     def __setitem__(self, name: str, value: Value) -> None:
-        """Set a value with root's rights. Errors: ENOENT, EINVAL, EACCES (read-only)."""
-        self.write(name, str(value), None)
+        """Set a value with root's rights; a bool is 0 or 1.
+
+        Errors: ENOENT, EINVAL, EACCES (read-only); a note says what would do.
+        """
+        text = str(int(value) if isinstance(value, bool) else value)
+        with self._explained(name):
+            self.write(name, text, None)
 
     def may_write(self, name: str, task: User | None) -> bool:
         """Tell whether a task (None: the machine's owner) may write the entry."""

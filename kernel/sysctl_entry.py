@@ -56,3 +56,8 @@ class Entry(NamedTuple):
         if self.kind == "str":
             return "text"
         return f"{self.low}..{self.high}" if self.high < MAX else f"{self.low}.."
+
+    @property
+    def takes(self) -> str:
+        """What may be written, for people."""
+        return f"nobody writes it: {self.read_only}" if self.read_only else f"it takes {self.range}"

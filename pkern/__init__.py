@@ -72,7 +72,11 @@ __all__ = [
 def __getattr__(name: str) -> object:
     """Bring in a public name. Errors: AttributeError."""
     if name not in _HOMES:
-        raise AttributeError(f"module 'pkern' has no attribute {name!r}", name=name)
+        from pkern.kernel.arguments import did_you_mean
+
+        # What Python itself looks for, as __wrapped__, nobody has misspelt.
+        hint = "" if name[0] == "_" else did_you_mean(name, _HOMES)
+        raise AttributeError(f"module 'pkern' has no attribute {name!r}{hint}", name=name)
     from pkern.kernel.late import load
 
     module, attribute = _HOMES[name]

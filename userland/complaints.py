@@ -50,6 +50,6 @@ def sysctl_complaint(kernel: Kernel, name: str, value: str) -> str | None:
 def _reason(entry: Entry, error: Exception) -> str:
     """Return why an entry refuses a value: who may not write, or what it takes."""
     if entry.read_only:
-        return f"(nobody writes it: {entry.read_only})"
+        return f"({entry.takes})"
     why = error.strerror if isinstance(error, OSError) else error
-    return f"({why}): it takes {entry.range}"
+    return f"({why}): {entry.takes}"

@@ -17,7 +17,7 @@ from types import MethodType
 from typing import TYPE_CHECKING, Any, Protocol, cast
 from weakref import ref
 
-from pkern.kernel.arguments import of_type, to_call
+from pkern.kernel.arguments import did_you_mean, of_type, to_call
 from pkern.kernel.clock import TimeIsUp
 from pkern.kernel.core import lib
 from pkern.kernel.errors import (
@@ -108,10 +108,7 @@ class Sys(Calls):
             """Return one of Linux's calls that this kernel lacks: ENOSYS, noted once in the log."""
             if name in NUMBERS:
                 return partial(self._missing, NUMBERS[name])
-            import difflib  # for those who misspell
-
-            near = difflib.get_close_matches(name, [*dir(type(self)), *NUMBERS], 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            hint = did_you_mean(name, [*dir(type(self)), *NUMBERS])
             # The object is not named, or Python would guess once more.
             raise AttributeError(f"Linux has no call or constant '{name}'{hint}", name=name)
 

@@ -19,6 +19,7 @@ from pkern.kernel.clock import TimeIsUp
 from pkern.kernel.cpu.vsyscall import AREA as VSYSCALLS
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.machine import MOST_ID, Kernel
+from pkern.kernel.tasks.credentials import named_caps
 from pkern.kernel.tasks.signal.signals import SIGKILL, SigInfo
 from pkern.kernel.tasks.signal.signames import Signal
 from pkern.kernel.vfs.proc.maps import maps_of
@@ -154,7 +155,7 @@ def run(
     given = Given(
         (source, *argv),
         uid=uid,
-        caps=None if caps is None else frozenset(caps),
+        caps=None if caps is None else named_caps(caps),
         env=env,
         cwd=cwd,
         limits=limits or {},

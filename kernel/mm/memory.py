@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 
+from pkern.kernel.arguments import did_you_mean
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import (
     BUS_ADRERR,
@@ -97,7 +98,8 @@ class Sleep(Enum):
 def create_core(ram: int, rmap: str, nrpte: int, poison: int, features: int, nodes: int = 1) -> Any:
     """Return a core of ram bytes. Errors: ValueError (a bad parameter), MemoryError."""
     if rmap not in RMAP_DESIGNS:
-        raise ValueError(f"unknown reverse map {rmap!r}: choose {', '.join(RMAP_DESIGNS)}")
+        hint = did_you_mean(rmap, RMAP_DESIGNS)
+        raise ValueError(f"unknown reverse map {rmap!r}: choose {', '.join(RMAP_DESIGNS)}{hint}")
     if ram // PAGE_BYTES < LEAST_PAGES:
         raise ValueError(f"a machine has at least 256K of RAM, not {ram} bytes")
     if ram // PAGE_BYTES > MOST_PAGES:

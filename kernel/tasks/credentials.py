@@ -6,8 +6,10 @@ Invariants: effective <= permitted; ambient <= permitted and inheritable.
 
 from __future__ import annotations
 
+from pkern.kernel.arguments import did_you_mean
 from pkern.kernel.lean import lru_cache
 from pkern.kernel.namespaces.user import FIRST, UserNamespace
+from pkern.kernel.typed import Iterable
 from pkern.kernel.values import Enum, NamedTuple
 
 CAPS = (
@@ -51,6 +53,16 @@ def caps_of(mask: int) -> CapSet:
     return frozenset(name for number, name in enumerate(CAPS) if mask >> number & 1)
 
 
+def named_caps(names: Iterable[str]) -> CapSet:
+    """Return the set of some names. Errors: ValueError (Linux has none of that name), TypeError."""
+    if isinstance(names, str):
+        raise TypeError(f"capabilities are a set of names, not the str {names!r}")
+    found = frozenset(names)
+    for name in sorted(found - ALL_CAPS):
+        raise ValueError(f"there is no capability '{name}'{did_you_mean(name, ALL_CAPS)}")
+    return found
+
+
 class Ids(Enum):
     """Which of its ids a task acts with."""
 
@@ -84,13 +96,7 @@ class Credentials(NamedTuple):
 
     @classmethod
     def of(cls, uid: int, gid: int, caps: CapSet) -> Credentials:
-        """Return one identity with exactly these capabilities, which a new program keeps.
-
-        Errors: ValueError for a capability that Linux does not have.
-        """
-        unknown = caps - ALL_CAPS
-        if unknown:
-            raise ValueError(f"unknown capabilities: {', '.join(sorted(unknown))}")
+        """Return one identity with exactly these capabilities, which a new program keeps."""
         kept, bounding = (caps, ALL_CAPS) if uid else (NO_CAPS, caps)
         ids = (uid, gid) * 4
         return cls(*ids, (gid,), caps, caps, kept, bounding, kept)

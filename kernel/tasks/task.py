@@ -327,7 +327,7 @@ class Task:
         return capability in self.cred.effective and own.has(inode.uid, inode.gid)
 
     def set_credentials(self, uid: int, gid: int, caps: frozenset[str]) -> None:
-        """Become uid and gid with exactly these capabilities. Errors: ValueError (unknown ones).
+        """Become uid and gid with exactly these capabilities, which Linux has.
 
         The namespace of users is the initial one.
         """

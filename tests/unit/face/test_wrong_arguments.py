@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import pkern
+from pkern.kernel.arguments import nearest
 from pkern.kernel.errors import MachineClosed
 
 BUSYBOX = Path("/bin/busybox")
@@ -26,6 +27,8 @@ needs_busybox = pytest.mark.skipif(not BUSYBOX.exists(), reason="needs a static 
         ({"cpu": 3}, TypeError, "'cpu' must be a str"),
         ({"hostname": 3}, TypeError, "'hostname' must be a str"),
         ({"sysctl": 3}, TypeError, "'sysctl' must be a Mapping"),
+        ({"swapp": 1}, TypeError, "Kernel() takes no 'swapp'; did you mean swap?"),
+        ({"rmap": "ptechain"}, ValueError, "compare; did you mean pte_chain?"),
     ],
 )
 def test_a_machine_that_cannot_be(given, kind, words):
@@ -53,6 +56,8 @@ def test_a_machine_that_cannot_be(given, kind, words):
         ((), {"kernel": 3}, TypeError, "'kernel' must be a Kernel or None"),
         ((), {"timout": 1}, TypeError, "run() takes no 'timout'; did you mean timeout?"),
         ((), {"swapp": 1}, TypeError, "run() takes no 'swapp'; did you mean swap?"),
+        ((), {"caps": "CAP_BPF"}, TypeError, "a set of names, not the str 'CAP_BPF'"),
+        ((), {"caps": ["CAP_FOO"]}, ValueError, "there is no capability 'CAP_FOO'"),
     ],
 )
 @needs_busybox
@@ -95,6 +100,10 @@ def test_numbers_that_are_no_signals():
             lambda kernel: kernel.fail_io("nope", 1),
             "fail_io() knows disk_write, file_read",
         ),
+        (lambda kernel: kernel.fail_io("swap_rd", 1), "not 'swap_rd'; did you mean swap_read?"),
+        (lambda kernel: kernel.fail_io(3, 1), "fail_io() argument 'kind' must be a str, not int"),
+        (lambda kernel: kernel.spawn("x", uidd=0), "spawn() takes no 'uidd'; did you mean uid?"),
+        (lambda kernel: kernel.spawn("x", caps={"CAP_BFP"}), "'CAP_BFP'; did you mean CAP_BPF?"),
         (lambda kernel: kernel.fail_io("swap_read", -1), "fail_io() argument 'nth' is a number"),
         (lambda kernel: pkern.Sys(3), "Sys() argument 'task' must be a Task, not int"),
         (lambda kernel: pkern.Sys(kernel.spawn()).strace(3), "'emit' must be callable, not 3"),
@@ -109,6 +118,56 @@ def test_what_a_machine_cannot_be_asked(kernel, ask, words):
     with pytest.raises((TypeError, ValueError)) as caught:
         ask(kernel)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "note"),
+    [
+        ("vm.nonliner", 1, "there is no such sysctl; did you mean vm.nonlinear?"),
+        ("swapiness", 1, "there is no such sysctl; did you mean vm.swappiness?"),
+        ("vm.none.like.it", 1, "there is no such sysctl; list(kernel.sysctl) names all"),
+        ("vm.swappiness", 201, "it takes 0..200"),
+        ("vm.swappiness", "much", "it takes 0..200"),
+        ("fs.aio-nr", 1, "nobody writes it: it says what is"),
+    ],
+)
+def test_a_sysctl_that_cannot_be(kernel, name, value, note):
+    with pytest.raises(OSError) as caught:
+        kernel.sysctl[name] = value
+    assert caught.value.__notes__ == [note]
+    if isinstance(caught.value, FileNotFoundError):
+        with pytest.raises(FileNotFoundError) as caught:
+            _ = kernel.sysctl[name]
+        assert caught.value.__notes__ == [note]
+
+
+def test_a_sysctl_may_be_true(kernel):
+    kernel.sysctl["vm.nonlinear"] = True
+    assert kernel.sysctl["vm.nonlinear"] == 1
+
+
+def test_a_name_that_is_nearly_one_of_pkerns():
+    with pytest.raises(AttributeError, match=r"no attribute 'Kernal'; did you mean Kernel\?$"):
+        _ = pkern.Kernal
+    with pytest.raises(AttributeError, match=r"no attribute '_Kernel'$"):
+        _ = pkern._Kernel
+
+
+@pytest.mark.parametrize(
+    ("word", "known", "meant"),
+    [
+        ("CAP_FOO", ["CAP_BPF", "CAP_FOWNER"], []),
+        ("cap_bfp", ["CAP_FOO", "CAP_BPF"], ["CAP_BPF"]),
+        ("SYS_ADMIN", ["CAP_SYS_ADMIN", "CAP_MAC_ADMIN"], ["CAP_SYS_ADMIN"]),
+        ("vm.xyz", ["vm.rmap", "vm.zz"], []),
+        ("vm.swap", ["vm.rmap", "vm.swappiness"], ["vm.swappiness"]),
+        ("--cap", ["--cwd", "--help"], []),
+        ("--rma=x", ["--ram", "--rmap"], ["--rmap", "--ram"]),
+        ("", ["", "a"], [""]),
+    ],
+)
+def test_only_what_is_near_is_guessed(word, known, meant):
+    assert nearest(word, known) == meant
 
 
 def test_a_closed_machine_says_so():

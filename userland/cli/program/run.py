@@ -6,7 +6,6 @@ import os
 import sys
 
 from pkern.kernel import late
-from pkern.kernel.arguments import did_you_mean
 from pkern.kernel.typed import TYPE_CHECKING, Any, Sequence
 from pkern.userland.cli.options import (
     UsageError,
@@ -415,13 +414,12 @@ def wall_ns(options: argparse.Namespace) -> int | None:
 
 def _capabilities(names: Sequence[str]) -> frozenset[str] | None:
     """Return the capabilities asked for, None where nothing was asked. Errors: UsageError."""
-    from pkern.kernel.tasks.credentials import ALL_CAPS
+    from pkern.kernel.tasks.credentials import named_caps
 
-    for name in names:
-        if name not in ALL_CAPS:
-            hint = did_you_mean(name.upper(), ALL_CAPS)
-            raise UsageError(f"there is no capability '{name}'{hint}")
-    return frozenset(names) or None
+    try:
+        return named_caps(names) or None
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def traced(options: argparse.Namespace) -> bool:
