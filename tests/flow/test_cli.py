@@ -101,6 +101,7 @@ def test_an_empty_path_is_refused_not_ignored(capsys, flag):
     [
         (["sysctl", "--sysctl", "vm.nonlinaer=1"], "vm.nonlinear"),
         (["sysctl", "vm.nonliner"], "vm.nonlinear"),
+        (["sysctl", "vm/nonliner"], "vm.nonlinear"),
         (["sysctl", "--cpu", "pk"], "pku"),
         (["syscalls", "mreamp"], "mremap"),
         (["lab", "rn"], "run"),
@@ -120,6 +121,23 @@ def test_a_misspelt_name_gets_the_nearest(capsys, words, meant):
     status, _, err = run(capsys, *words)
     assert status == 2
     assert f"did you mean {meant}?" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "setting"),
+    [
+        (["vm.swappiness=3"], "vm.swappiness=3"),
+        (["-w", "vm/swappiness=3"], "vm.swappiness=3"),
+        (["-w", "vm.swappiness"], "NAME=VALUE"),
+    ],
+)
+def test_a_sysctl_is_set_where_a_machine_is(capsys, words, setting):
+    status, _, err = run(capsys, "sysctl", *words)
+    assert status == 2
+    assert err == (
+        "pkern: 'pkern sysctl' shows what a machine would have and sets nothing;"
+        f" 'pkern run --sysctl {setting} PROGRAM' does\n"
+    )
 
 
 @pytest.mark.parametrize("name", [*COMMANDS, "lab list", "lab run", "lab report"])
