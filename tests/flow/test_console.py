@@ -1,12 +1,15 @@
 """The console, fed with lines as a user types them."""
 
 import hashlib
+import io
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
 
+from pkern.kernel.machine import Kernel
 from pkern.userland.cli.console.console import Console
 from tests.commands import pkern
 
@@ -64,6 +67,48 @@ def test_errors_are_one_line(console, capsys):
     assert typed(console, capsys, "cat") == "cat: too few arguments: cat PATH...\n"
     told = typed(console, capsys, "echo x | run")
     assert told == "run: too few arguments: run PROGRAM [ARGUMENT...]\n"
+
+
+def test_a_command_that_is_not_there_says_what_may_be_meant(console, capsys):
+    assert typed(console, capsys, "echoo a") == "echoo: no such command; did you mean echo?\n"
+    told = typed(console, capsys, "cat /proc/uptime | head")
+    assert told == (
+        "head: no such command; 'help' lists the console's; programs run by path, as"
+        " /bin/busybox head\n"
+    )
+    out = typed(console, capsys, "help", "help free > /tmp/free", "cat /tmp/free")
+    assert "Lines know ; | > >>; a path runs a program.\n" in out
+    assert out.count("free [-b|-k|-m|-g]: ") == 1
+
+
+def test_free_prints_what_free_prints():
+    """procps 4.0.2 in a machine of this kind prints the same lines, but for what it uses itself."""
+    with Kernel(ram="16M", swap="4M") as kernel:
+        out = io.StringIO()
+        with redirect_stdout(out):
+            console = Console(kernel)
+            console.onecmd("free")
+            console.onecmd("free -m")
+            console.onecmd("free -h")
+        head, memory, swap, _, megabytes, *_, refused = out.getvalue().splitlines()
+    assert head == (
+        "               total        used        free      shared  buff/cache   available"
+    )
+    label, total, used, free, *_, available = memory.split()
+    assert (label, int(total)) == ("Mem:", 16384)
+    assert int(total) == int(used) + int(available) >= int(free) > 15000
+    assert len(memory) == len(head)
+    assert swap == "Swap:           4092           0        4092"
+    assert megabytes.split()[:2] == ["Mem:", "16"]
+    assert refused == "free: it takes one of -b, -k, -m, -g, not '-h'"
+
+
+def test_quit_is_exit(console, capsys):
+    assert console.onecmd("quit 3")
+    assert console.status == 3
+    typed(console, capsys, "cat /nope")
+    assert console.onecmd("quit")
+    assert console.status == 1
 
 
 def test_ps_maps_ls_and_check(console, capsys):

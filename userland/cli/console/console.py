@@ -56,8 +56,9 @@ from pkern.userland.tables import print_table
 HELP = """\
 A shell of the machine, as root: cat, echo, ls, sysctl, ps, maps, free, dmesg, inspect, check,
 python, and run PROGRAM: FILE.py or machine code of the host's disk, also by its path alone. Lines
-know ; and | and > and >>. Tab completes, Ctrl-C clears the line, Ctrl-D leaves; lines are
-remembered. The exit status is that of the last command. `help` explains each command.
+know ; and | and > and >>, as cat /proc/meminfo | /bin/busybox head. Tab completes, Ctrl-C clears
+the line, Ctrl-D leaves; lines are remembered. The exit status is that of the last command. `help`
+explains each command.
 
 examples:
   pkern console
@@ -65,8 +66,12 @@ examples:
   echo 'cat /proc/meminfo | /bin/busybox grep Swap' | pkern console
 """
 
+BUSYBOX = "/bin/busybox"
 HISTORY = Path("~/.pkern_history").expanduser()
 USAGE, NOT_FOUND = 2, 127
+LEAVING = ("exit", "quit", "EOF")  # commands that keep the status of the one before
+FREE_COLUMNS = ("total", "used", "free", "shared", "buff/cache", "available")  # procps 4.0's
+FREE_UNITS = {"-b": 1, "-k": 1 << 10, "-m": 1 << 20, "-g": 1 << 30}  # bytes
 TYPED_AHEAD = r'"\C-@": "\C-d"'  # an end of input that was typed before typeahead.take()
 
 
@@ -117,6 +122,7 @@ class Console(cmd.Cmd):
 
     intro = "pkern: a live machine. 'help' lists the commands, 'exit' or Ctrl-D ends it."
     prompt = "pkern# "
+    doc_header = "Commands; 'help NAME' explains one. Lines know ; | > >>; a path runs a program."
 
     def __init__(self, kernel: Kernel, terminal: TypeAhead | None = None) -> None:
         super().__init__()
@@ -225,8 +231,19 @@ class Console(cmd.Cmd):
             print(self.read_file(f"/proc/{pid}/maps"), end="")
 
     def do_free(self, line: str) -> None:
-        """free: print /proc/meminfo."""
-        print(self.read_file("/proc/meminfo"), end="")
+        """free [-b|-k|-m|-g]: print how much memory and swap there is and is used, in KiB or so."""
+        unit = ["-k", *self._words(line)][-1]
+        if unit not in FREE_UNITS:
+            raise UsageError(f"it takes one of {', '.join(FREE_UNITS)}, not '{unit}'")
+        lines = map(str.split, self.read_file("/proc/meminfo").splitlines())
+        of = {name.rstrip(":"): int(value) << 10 for name, value, *_ in lines}
+        cached = of["Buffers"] + of["Cached"] + of["SReclaimable"]
+        total, available = of["MemTotal"], of["MemAvailable"]
+        memory = (total, total - available, of["MemFree"], of["Shmem"], cached, available)
+        swap = (of["SwapTotal"], of["SwapTotal"] - of["SwapFree"], of["SwapFree"])
+        print(" " * 8 + "".join(f"{name:>12}" for name in FREE_COLUMNS))
+        for label, sizes in (("Mem:", memory), ("Swap:", swap)):
+            print(f"{label:8}" + "".join(f"{size // FREE_UNITS[unit]:12}" for size in sizes))
 
     def do_dmesg(self, line: str) -> None:
         """dmesg: print the kernel's log."""
@@ -307,6 +324,10 @@ class Console(cmd.Cmd):
             except ValueError:
                 raise UsageError(f"a status is a number, not '{line}'") from None
         return True
+
+    def do_quit(self, line: str) -> bool:
+        """quit [STATUS]: as exit."""
+        return self.do_exit(line)
 
     # ---- the loop ----
 
@@ -392,7 +413,8 @@ class Console(cmd.Cmd):
     def command(self, command: str) -> bool:
         """Run one command; an error is one line of output. Ctrl-C is for the whole pipeline."""
         name = command.split(None, 1)[0]
-        ends, self.status = False, 0 if name not in ("exit", "EOF") else self.status
+        ends, self.status = False, 0 if name not in LEAVING else self.status
+        self.stdout = sys.stdout  # cmd.Cmd's help goes where all goes: a pipe, a file
         try:
             ends = bool(super().onecmd(command))
         except (MemoryFault, TaskKilled, UsageError, ValueError) as error:
@@ -416,10 +438,13 @@ class Console(cmd.Cmd):
 
     def default(self, line: str) -> None:
         """Complain about a command that does not exist."""
-        if "/" in line.split()[0]:
+        name = line.split()[0]
+        if "/" in name:
             self.do_run(line)
             return
-        print(f"{line.split()[0]}: no such command; 'help' lists them, a path runs a program")
+        known = [method.removeprefix("do_") for method in self.get_names() if method[:3] == "do_"]
+        hint = f"; 'help' lists the console's; programs run by path, as {BUSYBOX} {name}"
+        print(f"{name}: no such command{did_you_mean(name, known, hint)}")
         self.status = NOT_FOUND
 
     def completedefault(self, text: str, *_: object) -> list[str]:
