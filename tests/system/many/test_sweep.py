@@ -143,6 +143,42 @@ def test_a_replay_can_be_pasted(program):
     assert line in told
 
 
+GIVEN = """
+def main(sys):
+    note = sys.read(sys.open("note"), 9).decode()
+    limit = sys.getrlimit(sys.RLIMIT_NOFILE)
+    status = sys.read(sys.open("/proc/self/status"), 4096).decode()
+    caps = [line.split()[1] for line in status.splitlines() if line.startswith("CapEff")]
+    print(note, limit, *caps)
+"""
+
+
+def test_what_pkern_run_gives_a_program_a_sweep_gives_too(tmp_path):
+    (tmp_path / "given.py").write_text(GIVEN)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "note").write_text("a note")
+    words = ["--cwd", "/in", "--cap", "CAP_BPF", "--limit", "NOFILE=7:9", "--bind", "data:/in"]
+    done = pkern("sweep", "--inject", "getrlimit:error=EPERM", *words, "given.py", folder=tmp_path)
+    assert done.stderr == ""
+    first, *_, replay = done.stdout.splitlines()
+    assert first == f"without a failure: status 0: a note (7, 9) {1 << 39:016x}"
+    again = pkern(*shlex.split(replay)[1:], folder=tmp_path)
+    assert again.returncode == 1
+    assert "PermissionError" in again.stderr
+    refused = pkern("sweep", "--bind", "data:/in:rw", "given.py", folder=tmp_path)
+    assert refused.returncode == 2
+    assert "/in is a directory of the host that may be written" in refused.stderr
+
+
+def test_relative_names_mean_what_they_mean_to_pkern_run(program):
+    folder = program.parent
+    (folder / "note").write_text("a note")
+    words = ["--uid", "0", "--bind", ".", "--inject", "getuid:error=EPERM"]
+    done = pkern("sweep", *words, "/bin/busybox", "cat", "note", folder=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[0] == "without a failure: status 0: a note"
+
+
 def test_what_python_does_without_a_failure(tmp_path):
     for name, text, told in (
         ("exits.py", "def main(sys):\n    raise SystemExit('why')\n", "status 1: why"),

@@ -7,7 +7,8 @@ from importlib import import_module
 from typing import Any
 
 from pkern.userland.cli.many.elsewhere import add_dask
-from pkern.userland.cli.options import add_machine_options, natural, set_usage, some_path, user_id
+from pkern.userland.cli.options import add_machine_options, natural, set_usage
+from pkern.userland.cli.program.run import add_files, add_who
 
 HELP = """\
 Each PROGRAM (x86-64 ELF, a script, or FILE.py with `def main(sys)`) runs to its end on a machine of
@@ -42,22 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_given(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("what each program is given")
-    group.add_argument("--uid", type=user_id, default=1000, help="its user; 0 is root (1000)")
-    group.add_argument(
-        "--env", action="append", default=[], metavar="NAME[=VALUE]", help="as of pkern run"
-    )
-    group.add_argument(
-        "--limit", action="append", default=[], metavar="NAME=SOFT[:HARD]", help="as of pkern run"
-    )
-    group.add_argument("--cwd", metavar="DIR", help="its working directory, made if need be")
-    group.add_argument(
-        "--root", type=some_path, metavar="DIR", help="a host directory as /, read only"
-    )
-    group.add_argument("--overlay", action="store_true", help="which each of them may change")
-    group.add_argument(
-        "--bind", action="append", default=[], metavar="HOST[:INSIDE]", help="read only"
-    )
+    group = add_who(parser, uid=1000)
     group.add_argument("--timeout", metavar="SECONDS", help="virtual time for each")
     group.add_argument(
         "--wall", default="60", metavar="SECONDS", help="the host's time for each (60); 0: no end"
@@ -77,6 +63,7 @@ def _add_given(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE,...",
         help="run each on machines with these values of a sysctl or of ram, rmap, swap, seed ...",
     )
+    add_files(parser)
 
 
 def _add_meaning(parser: argparse.ArgumentParser) -> None:

@@ -12,15 +12,10 @@ from pkern.userland.cli.boot import read_sysctls
 from pkern.userland.cli.many.elsewhere import elsewhere
 from pkern.userland.cli.options import UsageError, boot_values, check_writable, existing
 from pkern.userland.cli.program.prepared import wall_seconds
+from pkern.userland.cli.program.run import check_files, given_to
+from pkern.userland.cli.program.shared import layer_of
 from pkern.userland.engine import CpuUnavailable
-from pkern.userland.given import (
-    Given,
-    Layer,
-    NotGiven,
-    nanoseconds_of,
-    read_env,
-    read_limit,
-)
+from pkern.userland.given import NotGiven, nanoseconds_of
 from pkern.userland.shown import read_bind
 from pkern.userland.suite import reports
 from pkern.userland.suite.cases import NoProgram, collect
@@ -81,22 +76,18 @@ def _write(options: argparse.Namespace, results: list[Result]) -> None:
 
 def _suite(options: argparse.Namespace) -> Suite:
     """Return what the options ask for. Errors: UsageError."""
+    check_files(options)
     try:
         timeout = options.timeout
         return Suite(
             collect(options.programs),
             _rows(options),
-            Given(
-                ("program",),
-                uid=options.uid,
-                env=read_env(options.env) if options.env else None,
-                cwd=options.cwd,
-                limits=dict(read_limit(text) for text in options.limit),
-                timeout_ns=None if timeout is None else nanoseconds_of("--timeout", timeout),
+            given_to(("program",), options, None)._replace(
+                timeout_ns=None if timeout is None else nanoseconds_of("--timeout", timeout)
             ),
             Files(
                 options.root,
-                Layer.OVERLAY if options.overlay else Layer.READ_ONLY,
+                layer_of(options),
                 tuple(read_bind(text) for text in options.bind),
             ),
             options.exit_status,

@@ -280,10 +280,10 @@ def fill(kernel: Kernel, options: argparse.Namespace) -> tuple[str, Given]:
     path = fill_root(kernel, options.file, options.root, layer_of(options))
     show_binds(kernel, options.bind)
     # In a root of its own a program begins at /, else where relative names mean the same.
-    return path, given(options, options.cwd or _here(options.root))
+    return path, given(options, options.cwd or here(options.root))
 
 
-def _here(root: str | None) -> str | None:
+def here(root: str | None) -> str | None:
     """Return the directory of the host in which a program begins. Errors: UsageError."""
     return None if root is not None else current_directory()
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pkern.kernel.clock import TimeIsUp
 from pkern.kernel.errors import KernelBug, KernelPanic, SyscallError
 from pkern.userland.cli.ends import Ending, show_failure
-from pkern.userland.cli.options import UsageError, current_directory
+from pkern.userland.cli.options import UsageError
 from pkern.userland.cli.program import elf_command
 from pkern.userland.cli.program.run import given_to, program_file
 from pkern.userland.cli.program.shared import layer_of, show_binds, show_host_root
@@ -44,8 +44,8 @@ def run_looked_at(
         return _run_python(kernel, options, stop, call)
     path = elf_command.fill_root(kernel, options.file, options.root, layer_of(options))
     show_binds(kernel, options.bind)
-    here = None if options.root is not None else current_directory()
-    asked = given_to((options.file, *options.arguments), options, options.cwd or here)
+    here = elf_command.here(options.root)
+    asked = given_to((options.file, *options.arguments), options, here)
     stdio = descriptors()
     started = elf_command.start(kernel, path, asked, stdio, injector=stop)
     if isinstance(started, Ending):

@@ -10,36 +10,23 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pkern.userland.cli.options import (
-    BOOT,
-    add_command,
-    add_machine_options,
-    natural,
-    some_path,
-    user_id,
-)
+from pkern.userland.cli.options import BOOT, add_command, add_machine_options, natural
 from pkern.userland.cli.parser import HelpfulParser
+from pkern.userland.cli.program.run import add_files, add_who, check_files, given_to
 
 if TYPE_CHECKING:
     from pkern.kernel.machine import Kernel
     from pkern.userland.given import Given
 
 # What a command shows of its options, where they are not as they are without being said.
-SHOWN = (*BOOT, "host", "root", "uid")
+SHOWN = (*BOOT, "host", "root", "uid", "cwd", "sysctl_file")
+REPEATED = ("sysctl", "cap", "env", "limit", "bind")
 
 
 def add_program(parser: argparse.ArgumentParser, wall: str) -> None:
     """Add PROGRAM, what it is given, and the machine's options. wall: seconds for each copy."""
     add_command(parser)
-    group = parser.add_argument_group("what the program is given")
-    group.add_argument("--uid", type=user_id, default=1000, help="its user; 0 is root (1000)")
-    group.add_argument(
-        "--env", action="append", default=[], metavar="NAME[=VALUE]", help="as of pkern run"
-    )
-    group.add_argument(
-        "--root", type=some_path, metavar="DIR", help="a host directory as /, read only"
-    )
-    group.add_argument("--overlay", action="store_true", help="which each copy may change")
+    group = add_who(parser, uid=1000)
     group.add_argument(
         "--wall",
         default=wall,
@@ -49,6 +36,7 @@ def add_program(parser: argparse.ArgumentParser, wall: str) -> None:
     group.add_argument(
         "--jobs", type=natural, default=0, metavar="N", help="copies at once (a processor each)"
     )
+    add_files(parser)
     add_machine_options(parser)
     usual = {name: parser.get_default(name) for name in SHOWN}
     refuse = parser.error if isinstance(parser, HelpfulParser) else None
@@ -56,7 +44,8 @@ def add_program(parser: argparse.ArgumentParser, wall: str) -> None:
 
 
 def split_command(options: argparse.Namespace) -> None:
-    """Tell the program's name and its arguments apart."""
+    """Tell the program's name and its arguments apart. Errors: UsageError."""
+    check_files(options)
     command = options.command[options.command[:1] == ["--"] :]
     if not command:
         options.refuse("the following arguments are required: PROGRAM")
@@ -68,7 +57,7 @@ def machine(options: argparse.Namespace) -> Kernel:
     """Boot a machine that has the program. Errors: UsageError, CpuUnavailable."""
     from pkern.userland.cli.boot import boot
     from pkern.userland.cli.program.elf_command import fill_root
-    from pkern.userland.cli.program.shared import layer_of, show_host_root
+    from pkern.userland.cli.program.shared import layer_of, show_binds, show_host_root
     from pkern.userland.harness import import_all_calls, is_python
     from pkern.userland.machine_code import boot_scheduler, start_init
 
@@ -77,9 +66,10 @@ def machine(options: argparse.Namespace) -> Kernel:
     if is_python(options.file):
         start_init(kernel)
         show_host_root(kernel, options.root, layer_of(options))
-        return kernel
-    boot_scheduler(kernel)
-    fill_root(kernel, options.file, options.root, layer_of(options))
+    else:
+        boot_scheduler(kernel)
+        fill_root(kernel, options.file, options.root, layer_of(options))
+    show_binds(kernel, options.bind)
     return kernel
 
 
@@ -104,15 +94,12 @@ def host_path_of(options: argparse.Namespace) -> str:
 
 
 def given_of(options: argparse.Namespace) -> Given:
-    """Return what the program is given. Errors: NotGiven."""
-    from pkern.userland.given import Given, read_env
+    """Return what the program is given, as pkern run gives it. Errors: UsageError."""
+    from pkern.userland.cli.program.elf_command import here
+    from pkern.userland.harness import is_python
 
-    return Given(
-        (options.file, *options.arguments),
-        uid=options.uid,
-        env=read_env(options.env) if options.env else None,
-        limits={},  # not the usual proxy, which cannot be sent to another process
-    )
+    usual = None if is_python(options.file) else here(options.root)
+    return given_to((options.file, *options.arguments), options, usual)
 
 
 def command_of(options: argparse.Namespace) -> str:
@@ -123,9 +110,8 @@ def command_of(options: argparse.Namespace) -> str:
         if value != options.usual[name]:
             words += [f"--{name.replace('_', '-')}", str(value)]
     words += ["--overlay"] if options.overlay else []
-    words += ["--sysctl-file", options.sysctl_file] if options.sysctl_file else []
-    words += [word for text in options.sysctl for word in ("--sysctl", text)]
-    words += [word for text in options.env for word in ("--env", text)]
+    for name in REPEATED:
+        words += [word for text in getattr(options, name) for word in (f"--{name}", text)]
     return shlex.join([*words, options.file, *options.arguments])
 
 
