@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+from pkern.kernel.arguments import did_you_mean
 from tests.real.kept import Kept, all_kept, forget, keep
 from tests.real.page import obstacle, page
 from tests.real.run import ROOT, Result, build_folder, installed, tried
@@ -31,10 +32,15 @@ def in_full(result: Result) -> None:
             print("\n".join(run.facts.get("log", [])))
 
 
-def run_and_keep(program: Program, built: Path, run: str) -> Result:
-    """Run a program here and there; run says when all of these began."""
+def show_stage(words: str) -> None:
+    """Say what begins now: some of it takes minutes."""
+    print(words, file=sys.stderr, flush=True)
+
+
+def run_and_keep(program: Program, place: str, built: Path, run: str) -> Result:
+    """Run a program here and there; run says when all of these began. place: as "3 of 46"."""
     began = time.monotonic()
-    result = tried(program, built)
+    result = tried(program, built, lambda stage: show_stage(f"{place}, {program.name}: {stage}"))
     told(result)
     keep([Kept(result, time.monotonic() - began, run)])
     return result
@@ -54,16 +60,19 @@ def write_page() -> None:
 def main(names: list[str]) -> int:
     """Run what is meant; return 0, whether it works or not: the page tells."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what runs is killed on the way
+    meant = [p for p in PROGRAMS if not names or any(name in p.name for name in names)]
+    if not meant:
+        hint = did_you_mean(names[0], [program.name for program in PROGRAMS])
+        sys.exit(f"no program's name holds '{names[0]}'{hint}")
     built, run = build_folder(), time.strftime("%Y-%m-%d %H:%M:%S")
     if not names:
         forget()
-        for package in installed(PROGRAMS):
+        for package in installed(PROGRAMS, show_stage):
             print(f"cannot be installed: {package}", file=sys.stderr)
-    for program in PROGRAMS:
-        if not names or any(name in program.name for name in names):
-            result = run_and_keep(program, built, run)
-            if names:
-                in_full(result)
+    for number, program in enumerate(meant, start=1):
+        result = run_and_keep(program, f"{number} of {len(meant)}", built, run)
+        if names:
+            in_full(result)
     write_page()
     return 0
 

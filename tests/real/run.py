@@ -18,7 +18,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,6 +47,10 @@ ENVIRONMENT = {
 # and a tmpfs that only a machine's root may mount.
 NATIVE = {"HUGE": "off", "XSTATE": "{built}/xstate.so", "ROOM": ":"}
 MACHINE = {"HUGE": "on", "XSTATE": "", "ROOM": "mount -t tmpfs -o size=160M tmpfs"}
+
+
+Stage = Callable[[str], object]
+"""Gets the words for what begins now."""
 
 
 class Run(NamedTuple):
@@ -200,13 +204,18 @@ def _shell(line: str, built: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(argv, capture_output=True, text=True, env=given, check=False)
 
 
-def installed(programs: Iterable[Program]) -> list[str]:
+def installed(programs: Iterable[Program], stage: Stage) -> list[str]:
     """Install the packages of programs that are not there; return those that cannot be had."""
     asked = {one: None for p in programs for one in _missing(p)}
     install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends"]
     install += ["-o", "DPkg::Lock::Timeout=300"]
     quiet = dict(os.environ) | {"DEBIAN_FRONTEND": "noninteractive"}
-    return [one for one in asked if subprocess.call([*install, one], env=quiet)]
+    refused = []
+    for number, one in enumerate(asked, start=1):
+        stage(f"package {number} of {len(asked)}, {one}: is fetched and installed")
+        if subprocess.call([*install, one], env=quiet):
+            refused.append(one)
+    return refused
 
 
 def _missing(program: Program) -> list[str]:
@@ -233,13 +242,17 @@ def prepared(program: Program, built: Path) -> str:
     return done.stderr.strip().splitlines()[-1] if done.returncode else ""
 
 
-def tried(program: Program, built: Path) -> Result:
-    """Run a program here and there."""
+def tried(program: Program, built: Path, stage: Stage) -> Result:
+    """Run a program here and there. stage: is told what comes next, each of which may take long."""
+    stage(f"is prepared: {program.prepare or 'its version is asked'}")
     missing = prepared(program, built)
     version = _shell(program.version, built).stdout.partition("\n")[0]
     if missing:
         return Result(program, version, missing, None, None)
-    return Result(program, version, "", natively(program, built), in_a_machine(program, built))
+    stage("runs natively")
+    native = natively(program, built)
+    stage("runs in a machine")
+    return Result(program, version, "", native, in_a_machine(program, built))
 
 
 def build_folder() -> Path:
