@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pkern.userland.cli.options import UsageError, writable
 from tests import commands
 from tests.commands import SECONDS
 
@@ -106,6 +107,62 @@ def test_files_of_results_on_a_full_disk_are_named(printing):
             done = commands.pkern("run", *options, "/dev/full", *program)
             assert done.returncode == 1, (options, program)
             assert done.stderr.splitlines()[-1] == f"pkern: '/dev/full' cannot be written: {FULL}"
+
+
+# ---- where nobody may write ----
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(["run", option] for option in ("--json", "--view", "--events")),
+        ["run", "--strace", "-o"],
+        ["run", "--twice", "-o"],
+        ["sweep", "--json"],
+        *(["suite", option] for option in ("--json", "--junit", "--tap")),
+        *(["explore", option] for option in ("--json", "--save")),
+        ["bench", "--only", "fork", "--json"],
+        ["conform", "--sequences", "1", "--record"],
+        ["story", "--view"],
+    ],
+    ids=" ".join,
+)
+def test_where_results_cannot_be_is_told_before_the_work(words, printing):
+    """Root has the right to write into /proc, and no file can be made there all the same."""
+    programs = [printing] if words[0] in ("run", "sweep", "suite", "explore") else []
+    done = commands.pkern(*words, "/proc/ends", *programs)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr == "pkern: '/proc/ends' cannot be written: No such file or directory\n"
+
+
+def test_pages_of_the_lab_that_cannot_be_are_told_before_the_work():
+    done = commands.pkern("lab", "run", "gate", "--tiny", "--folder", "/proc")
+    told = "pkern: '/proc/gate.md' cannot be written: No such file or directory\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", told)
+
+
+def test_who_looks_whether_a_file_can_be_written_leaves_all_as_it_was(tmp_path):
+    there, link, pipe = tmp_path / "there", tmp_path / "link", tmp_path / "pipe"
+    there.write_text("kept")
+    os.utime(there, ns=(1, 2))
+    link.symlink_to(tmp_path / "nothing")
+    os.mkfifo(pipe)
+    before = sorted(tmp_path.iterdir())
+    for path in (there, link, pipe, tmp_path / "new"):
+        assert writable(str(path)) == str(path)
+    assert sorted(tmp_path.iterdir()) == before
+    assert (there.read_text(), there.stat().st_mtime_ns) == ("kept", 2)
+    with pytest.raises(UsageError, match="cannot be written: File name too long"):
+        writable(str(tmp_path / ("x" * 256)))
+
+
+def test_results_are_written_where_they_were_looked_for(printing, monkeypatch):
+    monkeypatch.setenv("HOME", str(printing.parent))
+    for command in ("run", "suite"):
+        done = commands.pkern(command, "--json=~/ends.json", printing)
+        assert (done.returncode, done.stderr.count("cannot")) == (0, 0)
+        (printing.parent / "ends.json").unlink()
 
 
 # ---- a directory that has been removed ----

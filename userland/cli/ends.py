@@ -19,7 +19,7 @@ from pkern.kernel.tasks.signal.signals import (
 )
 from pkern.kernel.typed import TYPE_CHECKING, Any
 from pkern.kernel.values import NamedTuple
-from pkern.userland.cli.options import naming
+from pkern.userland.cli.options import write_result
 
 if TYPE_CHECKING:
     from pkern.kernel.cpu.observer import Observer
@@ -115,8 +115,7 @@ def tell(
         say_ended(task.program or given.argv[0], task.group.exit_status or 0, where)
     if json_file:
         text = page(kernel, task, given, ending, signo)
-        with naming(json_file), open(json_file, "w", errors="surrogateescape") as file:
-            file.write(text)
+        write_result(json_file, text)
     return ending.status
 
 

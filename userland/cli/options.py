@@ -8,6 +8,7 @@ Imports nothing that costs time, argparse neither: every command pays for it.
 from __future__ import annotations
 
 import os
+from errno import EACCES
 from stat import S_ISCHR
 
 from pkern.kernel import BLOCK_NS, CALL_NS, DEFAULT_RAM
@@ -239,9 +240,38 @@ def writable(name: str) -> str:
         raise UsageError("'' is no name of a file")
     if os.path.isdir(path):
         raise UsageError(f"'{name}' is a directory; name a file")
-    if not os.access(path if os.path.exists(path) else _folder(path), os.W_OK):
-        raise UsageError(f"'{name}' cannot be written{_no_folder(path)}")
+    try:
+        _open_to_write(os.path.realpath(path))
+    except OSError as error:
+        why = _no_folder(path) or f": {error.strerror}"
+        raise UsageError(f"'{name}' cannot be written{why}") from error
     return path
+
+
+def _open_to_write(path: str) -> None:
+    """Open a file for writing and leave all as it was. Errors: OSError.
+
+    Rights alone do not tell: root has them in /proc too, and a name may be too long.
+    """
+    if not os.path.exists(path):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        os.unlink(path)
+    elif os.path.isfile(path):
+        os.close(os.open(path, os.O_WRONLY))
+    elif not os.access(path, os.W_OK):  # a pipe would wait for who reads it
+        raise OSError(EACCES, os.strerror(EACCES))
+
+
+def write_result(name: str, text: str) -> None:
+    """Write a result to a host file that writable() has found to be one.
+
+    Errors: UsageError, with status 1: it cannot be written any more.
+    """
+    with (
+        naming(name),
+        open(host_path(name), "w", encoding="utf-8", errors="surrogateescape") as file,
+    ):
+        file.write(text)
 
 
 def check_writable(*names: str | None) -> None:

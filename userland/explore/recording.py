@@ -68,8 +68,8 @@ class Recording(NamedTuple):
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise BadRecording(f"'{path}' is no recording of a schedule") from error
 
-    def write(self, path: Path) -> None:
-        """Write it to a file. Errors: OSError."""
+    def text(self) -> str:
+        """Return what read() reads."""
         end = self.end._asdict()
         end["out"], end["err"] = self.end.out.hex(), self.end.err.hex()
         page = {
@@ -81,4 +81,4 @@ class Recording(NamedTuple):
             "choices": self.choices,
             "end": end,
         }
-        path.write_text(json.dumps(page, indent=1) + "\n")
+        return json.dumps(page, indent=1) + "\n"

@@ -8,7 +8,6 @@ import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 
 from pkern.kernel.branch import NotBranchable
 from pkern.kernel.cpu.processor import ProcessorUnavailable
@@ -16,7 +15,7 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.state import NotHashable
 from pkern.userland.cli.many.elsewhere import elsewhere
 from pkern.userland.cli.many.explore_races import told_races
-from pkern.userland.cli.options import UsageError, check_writable
+from pkern.userland.cli.options import UsageError, check_writable, write_result
 from pkern.userland.cli.program.prepared import (
     command_of,
     given_of,
@@ -97,10 +96,10 @@ def _explore(options: argparse.Namespace) -> int:
     more = _left_out(session, options)
     tell([*_told(usual, all_ran, groups, findings, shortest, more), *races])
     if options.json:
-        Path(options.json).write_text(_as_json(usual, groups))
+        write_result(options.json, _as_json(usual, groups))
     if options.save and shortest:
         recording = Recording.of(session.plan, command_of(options), shortest[0].ran)
-        recording.write(Path(options.save))
+        write_result(options.save, recording.text())
         print(f"pkern replay {shlex.quote(options.save)}")
     return 1 if findings or any(ran.races for ran in all_ran) else 0
 

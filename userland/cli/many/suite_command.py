@@ -10,7 +10,13 @@ from pkern.kernel.branch import NotBranchable
 from pkern.kernel.cpu.processor import ProcessorUnavailable
 from pkern.userland.cli.boot import read_sysctls
 from pkern.userland.cli.many.elsewhere import elsewhere
-from pkern.userland.cli.options import UsageError, boot_values, check_writable, existing
+from pkern.userland.cli.options import (
+    UsageError,
+    boot_values,
+    check_writable,
+    existing,
+    write_result,
+)
 from pkern.userland.cli.program.prepared import wall_seconds
 from pkern.userland.cli.program.run import check_files, given_to
 from pkern.userland.cli.program.shared import layer_of
@@ -68,7 +74,8 @@ def _tell(result: Result, options: argparse.Namespace) -> None:
 def _write(options: argparse.Namespace, results: list[Result]) -> None:
     for name, form in FORMATS.items():
         if file := getattr(options, name):
-            Path(file).write_text(form(results), encoding="utf-8", errors="replace")
+            # What programs print may be no text; these pages are.
+            write_result(file, form(results).encode(errors="replace").decode())
 
 
 # ---- reading the options ----

@@ -8,13 +8,12 @@ import shlex
 import sys
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 from pkern.kernel.branch import NotBranchable
 from pkern.kernel.cpu.processor import ProcessorUnavailable
 from pkern.kernel.errors import SyscallError
 from pkern.userland.cli.many.elsewhere import elsewhere
-from pkern.userland.cli.options import UsageError, check_writable
+from pkern.userland.cli.options import UsageError, check_writable, write_result
 from pkern.userland.cli.program.prepared import (
     command_of,
     given_of,
@@ -54,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     groups = grouped(sweep.ends, partial(meaning, good=sweep.good))
     tell(_told(sweep, groups, options))
     if options.json:
-        Path(options.json).write_text(_as_json(sweep, groups))
+        write_result(options.json, _as_json(sweep, groups))
     return 1 if any(group.meaning in FINDINGS for group in groups) else 0
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 from pkern.kernel.lean import contextmanager, nullcontext
 from pkern.kernel.typed import TYPE_CHECKING, Callable, Iterator
-from pkern.userland.cli.options import UsageError, naming, writable
+from pkern.userland.cli.options import UsageError, host_path, naming, writable, write_result
 from pkern.userland.cli.program.run import command_line, injector, style, traced
 from pkern.userland.given import Layer, NotGiven
 
@@ -126,8 +125,7 @@ def viewing(kernel: Kernel, file: str | None, title: str, most: int = 0) -> Iter
         yield
     if recorder.recording is not None:
         text = page(page_data(recorder.recording, kernel.inspect), title)
-        with naming(file), open(os.path.expanduser(file), "w", encoding="utf-8") as out:
-            out.write(text)
+        write_result(file, text)
 
 
 def viewing_run(kernel: Kernel, options: argparse.Namespace) -> AbstractContextManager[None]:
@@ -191,7 +189,7 @@ def _to_file(name: str) -> Iterator[Callable[[str], None]]:
             file.write(line + "\n")
 
     with naming(name):
-        file = open(name, "w", encoding="utf-8")  # noqa: SIM115
+        file = open(host_path(name), "w", encoding="utf-8")  # noqa: SIM115
     try:
         yield emit
     finally:

@@ -9,7 +9,7 @@ from pkern.kernel.typed import TYPE_CHECKING
 from pkern.kernel.vfs.console import FileInput, Stream, host_can_epoll, write_all
 from pkern.userland.cli.boot import boot
 from pkern.userland.cli.ends import FAILED
-from pkern.userland.cli.options import UsageError, contents, naming
+from pkern.userland.cli.options import UsageError, contents, write_result
 from pkern.userland.cli.program.elf_command import fill, run_job
 from pkern.userland.cli.program.run import style, traced
 from pkern.userland.cli.program.shared import (
@@ -95,8 +95,7 @@ def run_twice(options: argparse.Namespace) -> int:
     for fd, data in first.output:
         write_all(fd, data)
     if options.output:
-        with naming(options.output), open(options.output, "w") as file:
-            file.write("\n".join([*first.trace, ""]))
+        write_result(options.output, "\n".join([*first.trace, ""]))
     elif traced(options):
         to_stderr("\n".join(first.trace))
     for line in first.log if options.dmesg else ():

@@ -1,10 +1,9 @@
 """The command `pkern bench`."""
 
 import argparse
-from pathlib import Path
 
 from pkern.kernel.arguments import did_you_mean
-from pkern.userland.cli.options import UsageError, naming, writable
+from pkern.userland.cli.options import UsageError, check_writable, write_result
 from pkern.userland.tables import show_progress
 
 HELP = """\
@@ -37,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
         names = [case.name for case in cases_here()[0]]
         hint = did_you_mean(options.only, names, "\n  ".join(["; choose of", *names]))
         raise UsageError(f"--only {options.only}: no row has this in its name{hint}")
-    report = Path(writable(options.json)) if options.json is not None else None
+    check_writable(options.json)
     try:
         rows = run_bench(options.rounds, show_progress, cases)
     except NoCompiler as error:
@@ -45,7 +44,6 @@ def run(options: argparse.Namespace) -> int:
     print(as_markdown(rows), end="")
     for note in notes:
         print(f"\n{note}")
-    if report is not None:
-        with naming(report):
-            report.write_text(as_json(rows))
+    if options.json is not None:
+        write_result(options.json, as_json(rows))
     return 0

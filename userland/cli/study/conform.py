@@ -7,7 +7,7 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pkern.userland.cli.options import RMAPS, UsageError
+from pkern.userland.cli.options import RMAPS, UsageError, writable
 from pkern.userland.tables import show_progress
 
 if TYPE_CHECKING:
@@ -84,6 +84,8 @@ def _compare(options: argparse.Namespace) -> int:
     from pkern.userland.conform.report import together
     from pkern.userland.conform.run import parts_of, run_parts
 
+    if options.record:
+        writable(str(options.record))
     record = Record(options.record) if options.record else None
     parts = parts_of(
         options.sequences, options.seed, options.first, rmap=options.rmap, jobs=options.jobs

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pkern.kernel.arguments import did_you_mean
 from pkern.userland.bochs import ImageError
-from pkern.userland.cli.options import UsageError, naming
+from pkern.userland.cli.options import UsageError, naming, writable
 from pkern.userland.engine import CpuUnavailable
 from pkern.userland.lab import REGISTRY, Experiment, LabError, Scale, by_claim
 from pkern.userland.lab import run as run_experiment
@@ -130,7 +130,7 @@ def run_one(options: argparse.Namespace) -> int:
     """Run one experiment."""
     chosen = find(options.name)
     if options.folder:
-        _for_pages(options.folder)
+        _for_pages(options.folder, f"{chosen.name}.md")
     elif options.seen is write_view:
         raise UsageError("--view writes beside the page: name a folder, --folder DIR")
     with _progress() as (_, watcher), watching(watcher):
@@ -144,21 +144,24 @@ def run_one(options: argparse.Namespace) -> int:
 def report_all(options: argparse.Namespace) -> int:
     """Run every experiment and write the report."""
     with _progress() as (progress, watcher):
-        folder = _for_pages(options.folder)
+        folder = _for_pages(options.folder, "index.md")
         results = write_report(by_claim(), options.scale, folder, progress, watcher, options.seen)
     rows = [(result.experiment.name, str(result.judgement)) for result in results]
     print_table("", ("experiment", "verdict"), rows)
     return 0
 
 
-def _for_pages(name: str) -> Path:
+def _for_pages(name: str, page: str) -> Path:
     """Return a folder for pages, made if need be: before long work, if there can be pages at all.
+
+    page: one that will be written there.
 
     Errors: UsageError, NoPictures.
     """
     need_pictures()
     with naming(name):
         Path(name).mkdir(parents=True, exist_ok=True)
+    writable(f"{name}/{page}")
     return Path(name)
 
 
