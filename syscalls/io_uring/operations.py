@@ -17,12 +17,17 @@ from pkern.syscalls.io_uring import (
     transfers,
     waiting,
 )
-from pkern.syscalls.io_uring.requests import IF_ANY, LINK_TIMEOUT, SELECTS, Operation
+from pkern.syscalls.io_uring.requests import (
+    IF_ANY,
+    LINK_TIMEOUT,
+    SELECTS,
+    Operation,
+    no_file,
+)
 
 BUFFER = ("buf_index", "file_index")
-WITH_FILE, WITHOUT = True, False
 OPERATIONS: dict[int, Operation] = {
-    0: Operation(telling.nop, takes_file=WITHOUT, flags=telling.NOP_FLAGS),
+    0: Operation(telling.nop, hold=no_file, flags=telling.NOP_FLAGS),
     1: Operation(
         transfers.readv,
         ioprio=0xFFFF,
@@ -60,7 +65,7 @@ OPERATIONS: dict[int, Operation] = {
     7: Operation(
         waiting.poll_remove,
         ("buf_index", "file_index"),
-        takes_file=WITHOUT,
+        hold=no_file,
         check=waiting.check_poll_remove,
     ),
     8: Operation(transfers.sync_file_range, ("addr", *BUFFER)),
@@ -85,7 +90,7 @@ OPERATIONS: dict[int, Operation] = {
         waiting.timeout,
         ("buf_index", "file_index"),
         waiting.TIMEOUT_FLAGS,
-        takes_file=WITHOUT,
+        hold=no_file,
         check=waiting.check_timeout,
         prepare=waiting.take_time,
         again=waiting.goes_on,
@@ -94,7 +99,7 @@ OPERATIONS: dict[int, Operation] = {
     12: Operation(
         waiting.timeout_remove,
         ("buf_index", "length", "file_index"),
-        takes_file=WITHOUT,
+        hold=no_file,
         check=waiting.check_timeout_remove,
         prepare=waiting.take_new_time,
     ),
@@ -109,30 +114,30 @@ OPERATIONS: dict[int, Operation] = {
         waiting.cancel,
         ("off", "file_index"),
         waiting.CANCEL_FLAGS,
-        takes_file=WITHOUT,
+        hold=no_file,
         check=waiting.check_cancel,
     ),
     LINK_TIMEOUT: Operation(
         waiting.link_timeout,
         ("buf_index", "file_index", "off"),
         waiting.TIMEOUT_FLAGS,
-        takes_file=WITHOUT,
+        hold=no_file,
         check=waiting.check_timeout,
         prepare=waiting.take_time,
     ),
     16: Operation(talking.connect, ("length", "op_flags", *BUFFER), prepare=talking.take_address),
     17: Operation(transfers.fallocate, ("op_flags", *BUFFER)),
-    18: Operation(naming.openat, ("buf_index",), takes_file=WITHOUT, prepare=naming.take_openat),
+    18: Operation(naming.openat, ("buf_index",), hold=no_file, prepare=naming.take_openat),
     19: Operation(
         naming.close,
         ("off", "addr", "length", "op_flags", "buf_index"),
-        takes_file=WITHOUT,
+        hold=no_file,
         check=naming.check_close,
     ),
     20: Operation(
-        resources.update_files, ("op_flags", "file_index"), takes_file=WITHOUT, check=resources.some
+        resources.update_files, ("op_flags", "file_index"), hold=no_file, check=resources.some
     ),
-    21: Operation(naming.statx, BUFFER, takes_file=WITHOUT, prepare=naming.take_looked_at),
+    21: Operation(naming.statx, BUFFER, hold=no_file, prepare=naming.take_looked_at),
     22: Operation(
         transfers.read,
         ioprio=0xFFFF,
@@ -144,7 +149,7 @@ OPERATIONS: dict[int, Operation] = {
         transfers.write, ioprio=0xFFFF, prepare=transfers.take_attributes, whole=transfers.length
     ),
     24: Operation(transfers.fadvise, ("addr", *BUFFER)),
-    25: Operation(transfers.madvise, ("off", *BUFFER), takes_file=WITHOUT),
+    25: Operation(transfers.madvise, ("off", *BUFFER), hold=no_file),
     26: Operation(
         talking.send,
         ("addr3",),
@@ -162,18 +167,18 @@ OPERATIONS: dict[int, Operation] = {
         again=talking.receives_on,
         rests=waiting.is_drained,
     ),
-    28: Operation(naming.openat2, ("buf_index",), takes_file=WITHOUT, prepare=naming.take_openat2),
+    28: Operation(naming.openat2, ("buf_index",), hold=no_file, prepare=naming.take_openat2),
     29: Operation(waiting.epoll_ctl, BUFFER, prepare=waiting.take_event),
     31: Operation(
         resources.provide,
         ("op_flags", "file_index"),
-        takes_file=WITHOUT,
+        hold=no_file,
         check=resources.check_provided,
     ),
     32: Operation(
         resources.take_back,
         ("op_flags", "addr", "length", "off", "file_index"),
-        takes_file=WITHOUT,
+        hold=no_file,
         check=resources.check_removed,
     ),
     30: Operation(transfers.splice, check=transfers.check_splice, whole=transfers.length),
@@ -181,35 +186,33 @@ OPERATIONS: dict[int, Operation] = {
         transfers.tee, ("off", "addr"), check=transfers.check_splice, whole=transfers.length
     ),
     34: Operation(talking.shutdown, ("off", "addr", "op_flags", *BUFFER)),
-    35: Operation(naming.renameat, BUFFER, takes_file=WITHOUT, prepare=naming.take_paths),
+    35: Operation(naming.renameat, BUFFER, hold=no_file, prepare=naming.take_paths),
     36: Operation(
         naming.unlinkat,
         ("off", "length", *BUFFER),
         AT_REMOVEDIR,
-        takes_file=WITHOUT,
+        hold=no_file,
         prepare=naming.take_path,
     ),
     37: Operation(
-        naming.mkdirat, ("off", "op_flags", *BUFFER), takes_file=WITHOUT, prepare=naming.take_path
+        naming.mkdirat, ("off", "op_flags", *BUFFER), hold=no_file, prepare=naming.take_path
     ),
     38: Operation(
         naming.symlinkat,
         ("length", "op_flags", *BUFFER),
-        takes_file=WITHOUT,
+        hold=no_file,
         prepare=naming.take_paths,
     ),
-    39: Operation(naming.linkat, BUFFER, takes_file=WITHOUT, prepare=naming.take_paths),
+    39: Operation(naming.linkat, BUFFER, hold=no_file, prepare=naming.take_paths),
     40: Operation(telling.tell_ring, ("buf_index",), check=telling.check_tell),
     41: Operation(naming.fsetxattr, prepare=naming.take_wish),
-    42: Operation(naming.setxattr, takes_file=WITHOUT, prepare=naming.take_wish_of_path),
+    42: Operation(naming.setxattr, hold=no_file, prepare=naming.take_wish_of_path),
     43: Operation(naming.fgetxattr, flags=0, prepare=naming.take_attribute),
-    44: Operation(
-        naming.getxattr, flags=0, takes_file=WITHOUT, prepare=naming.take_attribute_of_path
-    ),
+    44: Operation(naming.getxattr, flags=0, hold=no_file, prepare=naming.take_attribute_of_path),
     45: Operation(
         talking.socket,
         ("addr", "op_flags", "buf_index"),
-        takes_file=WITHOUT,
+        hold=no_file,
         check=talking.check_socket,
     ),
     46: Operation(commands.command, check=commands.check_command),
@@ -241,26 +244,26 @@ OPERATIONS: dict[int, Operation] = {
     50: Operation(
         waiting.waitid,
         ("addr", "buf_index", "addr3", "op_flags"),
-        takes_file=WITHOUT,
+        hold=no_file,
         counted=1,
     ),
     51: Operation(
         futexes.wait_for_one,
         ("length", "op_flags", *BUFFER),
-        takes_file=WITHOUT,
+        hold=no_file,
         check=futexes.check,
         counted=1,
     ),
     52: Operation(
         futexes.wake_one_word,
         ("length", "op_flags", *BUFFER),
-        takes_file=WITHOUT,
+        hold=no_file,
         check=futexes.check,
     ),
     53: Operation(
         futexes.wait_for_many,
         ("fd", "off", "op_flags", "addr3", *BUFFER),
-        takes_file=WITHOUT,
+        hold=no_file,
         check=futexes.check_many,
         prepare=futexes.take_many,
         counted=1,
@@ -287,8 +290,6 @@ OPERATIONS: dict[int, Operation] = {
         prepare=transfers.take_parts,
         whole=transfers.bytes_of_vectors,
     ),
-    62: Operation(
-        transfers.pipe, ("fd", "off", "addr3"), takes_file=WITHOUT, check=transfers.check_pipe
-    ),
+    62: Operation(transfers.pipe, ("fd", "off", "addr3"), hold=no_file, check=transfers.check_pipe),
 }
 LAST = 62  # of Linux 6.18's opcodes

@@ -56,11 +56,27 @@ class Entry(NamedTuple):
     pad: int
 
 
+def hold_file(request: Request) -> None:
+    """Hold the open file, or the registered one, that the entry names. Errors: EBADF."""
+    entry = request.entry
+    if entry.flags & FIXED_FILE:
+        request.slot = request.ring.files.get(entry.fd)
+        request.file = request.slot.value
+        return
+    request.file = request.task.fds.get(entry.fd)
+    if not isinstance(request.file.inode, RingInode):  # that hold each other would never close
+        request.file.descriptors += 1
+
+
+def no_file(request: Request) -> None:
+    """Hold nothing: fd is no open file's."""
+
+
 class Operation(NamedTuple):
     """What an opcode does. work: raises as a system call's handler. zero: fields that must be 0.
 
-    flags: the bits of op_flags that there are; None: the call itself looks. takes_file: fd is an
-    open file's. check: more that is refused before anything is done. prepare: reads, when the entry
+    flags: the bits of op_flags that there are; None: the call itself looks. hold: finds its file.
+    check: more that is refused before anything is done. prepare: reads, when the entry
     is taken, what it points to and the program may change from then on. selects: it can be given a
     provided buffer, which is used up by any success (SELECTS), or only by some bytes (IF_ANY).
     again: tells whether it goes on behind a result, which is told with F_MORE. rests: tells whether
@@ -74,7 +90,7 @@ class Operation(NamedTuple):
     work: Callable[[Request], int]
     zero: tuple[str, ...] = ()
     flags: int | None = None
-    takes_file: bool = True
+    hold: Callable[[Request], None] = hold_file
     ioprio: int = 0
     check: Callable[[Entry], None] | None = None
     prepare: Callable[[Request], Any] | None = None
@@ -134,26 +150,15 @@ class Request:
         if self.error:
             self.end(-self.error)
             return
+        assert self.operation is not None
         try:
-            self._hold_file()
+            self.operation.hold(self)
         except SyscallError as error:
             self.end(-error.number)
             return
         self._start_timer()
         if self in self.ring.pending:
             self.attempt()
-
-    def _hold_file(self) -> None:
-        assert self.operation is not None
-        if not self.operation.takes_file:
-            return
-        if self.entry.flags & FIXED_FILE:
-            self.slot = self.ring.files.get(self.entry.fd)
-            self.file = self.slot.value
-            return
-        self.file = self.task.fds.get(self.entry.fd)
-        if not isinstance(self.file.inode, RingInode):  # that hold each other would never close
-            self.file.descriptors += 1
 
     def let_go(self) -> None:
         """Hold the open file and the buffer no longer, nor stand in line."""
@@ -434,7 +439,7 @@ def _check(request: Request) -> None:
         raise SyscallError(errno.EINVAL)
     if any(getattr(entry, name) for name in operation.zero):
         raise SyscallError(errno.EINVAL)
-    if not operation.takes_file and entry.flags & FIXED_FILE and entry.opcode in NO_FIXED:
+    if entry.flags & FIXED_FILE and entry.opcode in NO_FIXED:
         raise SyscallError(errno.EBADF)
     if operation.check is not None:
         operation.check(entry)
