@@ -146,7 +146,7 @@ class File:
         mode = lib.FILE_READ if access & MAY_READ else 0
         if access & MAY_WRITE:
             mode |= lib.FILE_WRITE
-        if self.mount is not None and self.mount.flags & NOEXEC:
+        if self.inode.noexec or (self.mount is not None and self.mount.flags & NOEXEC):
             mode |= lib.FILE_NO_EXEC
         return int(mode)
 
@@ -165,7 +165,6 @@ class File:
         if self.handle == NO_HANDLE:
             create = self.kernel.memory.create
             mode = self.core_mode() | lib.FILE_NO_MMAP
-            mode |= lib.FILE_NO_EXEC if self.inode.noexec else 0
             if self.inode.kind not in ("file", "sock"):
                 mode |= lib.FILE_NO_END
             mapping = create(lib.mapping_create, self.kernel.memory.core, lib.MAPPING_MEMORY, 0)

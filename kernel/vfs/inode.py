@@ -375,8 +375,8 @@ class Inode:
     def punched(self, start: int, end: int) -> None:
         """Note that [start, end) bytes have been zeroed in the page cache."""
 
-    def place_of(self, offset: int) -> int:
-        """Return the place (bytes) that mmap's offset means. Errors: EINVAL: none."""
+    def place_of(self, offset: int, addr: int) -> int:
+        """Return the place (bytes) that mmap's offset means; addr: where it is to be mapped."""
         return offset
 
     def file_handle(self, mode: int, cookie: int) -> Any:

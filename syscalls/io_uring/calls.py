@@ -1,8 +1,8 @@
 """io_uring_setup and io_uring_enter.
 
-What is not done here is EINVAL: polling of devices (IOPOLL), larger entries, memory of the
-program's for the rings. The kernel's thread of a ring with SQPOLL always sleeps, and says so in the
-ring's flags (NEED_WAKEUP): whoever wakes it has all entries begun.
+What is not done here is EINVAL: polling of devices (IOPOLL). The kernel's thread of a ring with
+SQPOLL always sleeps, and says so in the ring's flags (NEED_WAKEUP): whoever wakes it has all
+entries begun.
 Source: io_uring_setup(2), io_uring_enter(2).
 """
 
@@ -17,13 +17,23 @@ from typing import TYPE_CHECKING
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs.anon import io_uring as rings
-from pkern.kernel.vfs.anon.io_uring import SINGLE_ISSUER, SQPOLL, RingInode, open_rings
+from pkern.kernel.vfs.anon.io_uring import (
+    CQE32,
+    CQE_MIXED,
+    NO_MMAP,
+    SINGLE_ISSUER,
+    SQE128,
+    SQPOLL,
+    RingInode,
+    Users,
+    open_rings,
+)
 from pkern.kernel.wait import Restart, WouldBlock
 from pkern.syscalls.clocks import duration_in
 from pkern.syscalls.files.at import O_CLOEXEC, install
 from pkern.syscalls.files.poll import mask_in, with_mask
 from pkern.syscalls.io_uring import regions
-from pkern.syscalls.io_uring.known import known_ring, ring_of
+from pkern.syscalls.io_uring.known import known_ring, remember, ring_of
 from pkern.syscalls.io_uring.operations import OPERATIONS
 from pkern.syscalls.io_uring.requests import submit
 from pkern.syscalls.io_uring.ring import Ring
@@ -33,14 +43,15 @@ from pkern.syscalls.table import INT, SINT, syscall
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
 
-PARAMS = struct.Struct("<7I12x 10I 10I")
+PARAMS = struct.Struct("<7I12x 8IQ 8IQ")
 RESERVED = slice(28, 40)
 SQ_AFF = 4
 DISABLED, SUBMIT_ALL, COOP, TASKRUN_FLAG = 64, 128, 256, 512
+FD_ONLY = 1 << 15  # no descriptor: the number that a ring would be registered by
 NO_SQARRAY = 1 << 16
 SETUP_FLAGS = (
     CQSIZE | CLAMP | DISABLED | SUBMIT_ALL | COOP | TASKRUN_FLAG | SINGLE_ISSUER | DEFER_TASKRUN
-    | NO_SQARRAY | SQPOLL | SQ_AFF
+    | NO_SQARRAY | SQPOLL | SQ_AFF | SQE128 | CQE32 | CQE_MIXED | NO_MMAP | FD_ONLY
 )  # fmt: skip
 BUNDLES = 1 << 14
 FEATURES = (1 << 18) - 1 & ~BUNDLES  # all of 6.18's
@@ -52,7 +63,7 @@ ENTER_FLAGS = (
 )  # fmt: skip
 ARGUMENT = struct.Struct("<QIIQ")
 MICROSECOND = 1000
-PARTLY = "no polling of devices, no larger entries, no rings in the program's own memory"
+PARTLY = "no polling of devices"
 OPCODES = "no RECV_ZC (as IORING_REGISTER_PROBE tells), no bundles"
 
 
@@ -81,15 +92,20 @@ def _check_flags(flags: int) -> None:
         raise SyscallError(errno.EINVAL)
     if flags & DEFER_TASKRUN and not flags & SINGLE_ISSUER:
         raise SyscallError(errno.EINVAL)
+    if flags & FD_ONLY and not flags & NO_MMAP:
+        raise SyscallError(errno.EINVAL)
+    if flags & CQE32 and flags & CQE_MIXED:
+        raise SyscallError(errno.EINVAL)
 
 
-def _params(inode: RingInode, flags: int) -> bytes:
+def _params(inode: RingInode, flags: int, users: Users | None) -> bytes:
     array = 0 if flags & NO_SQARRAY else inode.array
     sq = (rings.SQ_HEAD, rings.SQ_TAIL, rings.SQ_MASK, rings.SQ_SIZE, rings.SQ_FLAGS)
     cq = (rings.CQ_HEAD, rings.CQ_TAIL, rings.CQ_MASK, rings.CQ_SIZE, rings.CQ_OVERFLOW)
     head = (inode.sq_entries, inode.cq_entries, flags, 0, 0, FEATURES, 0)
-    sq_words = (*sq, rings.SQ_DROPPED, array, 0, 0, 0)
-    return PARAMS.pack(*head, *sq_words, *cq, rings.CQES, rings.CQ_FLAGS, 0, 0, 0)
+    entries_at, rings_at = (users.entries, users.rings) if users else (0, 0)
+    sq_words = (*sq, rings.SQ_DROPPED, array, 0, entries_at)
+    return PARAMS.pack(*head, *sq_words, *cq, rings.CQES, rings.CQ_FLAGS, 0, rings_at)
 
 
 @syscall(425, "io_uring_setup", INT, INT, partly=PARTLY)
@@ -110,18 +126,19 @@ def io_uring_setup(task: Task, entries: int, addr: int) -> int:
     if flags & SQ_AFF and processor:
         raise SyscallError(errno.EINVAL)  # there is one
     sizes = sizes_of(entries & 0xFFFF_FFFF, cq_entries, flags)
+    users = regions.users_memory(task, raw, sizes)
     with task.kernel.memory.on_behalf_of(task):
-        inode = RingInode(task.kernel, *sizes, flags)
+        inode = RingInode(task.kernel, sizes, users)
         inode.owner = ring = Ring(inode, task, int(not flags & DISABLED))
         try:
             ring.charge(inode.nr_pages)
-            task.mm.copy_out(addr, _params(inode, flags))
+            task.mm.copy_out(addr, _params(inode, flags, users))
             file = open_rings(task.kernel, inode, task)
         except SyscallError:
             ring.charge(-ring.charged)
             inode.released()
             raise
-    return install(task, file, O_CLOEXEC)
+    return remember(task, file) if flags & FD_ONLY else install(task, file, O_CLOEXEC)
 
 
 # ---- enter ----

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.anon.io_uring import RingInode
 from pkern.syscalls.abi import signed32
+from pkern.syscalls.files.at import drop
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
@@ -67,13 +68,28 @@ def add(task: Task, ring: Ring, addr: int, count: int) -> int:
             _ring(file)
             chosen = _free(task, number)
             task.mm.copy_out(at, struct.pack("<I", chosen))
-            file.descriptors += 1
-            task.thread.rings[chosen] = file
+            _know(task, chosen, file)
             done += 1
     except SyscallError:
         if not done:
             raise
     return done
+
+
+def _know(task: Task, number: int, file: File) -> None:
+    file.descriptors += 1
+    task.thread.rings[number] = file
+
+
+def remember(task: Task, file: File) -> int:
+    """Give a new ring a number and no descriptor; it is closed if there is none. Errors: EBUSY."""
+    try:
+        number = _free(task, ANY)
+    except SyscallError:
+        drop(file)
+        raise
+    _know(task, number, file)
+    return number
 
 
 def _free(task: Task, number: int) -> int:

@@ -27,7 +27,7 @@ from pkern.syscalls.io_uring.requests import (
 
 BUFFER = ("buf_index", "file_index")
 OPERATIONS: dict[int, Operation] = {
-    0: Operation(telling.nop, hold=no_file, flags=telling.NOP_FLAGS),
+    0: Operation(telling.nop, hold=no_file, flags=telling.NOP_FLAGS, prepare=telling.take_numbers),
     1: Operation(
         transfers.readv,
         ioprio=0xFFFF,

@@ -1,4 +1,4 @@
-"""Rings of other sizes, and memory that is registered for how to wait.
+"""Rings of other sizes or in the program's memory, and memory that is registered for how to wait.
 
 Source: Linux 6.18 io_uring/register.c, memmap.c; io_uring_register(2).
 """
@@ -10,9 +10,19 @@ import struct
 from typing import TYPE_CHECKING
 
 from pkern.kernel.clock import NEVER_NS, SECOND
+from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.values import NamedTuple
-from pkern.kernel.vfs.anon.io_uring import NO_ARRAY, PAGE_SIZE
+from pkern.kernel.vfs.anon.io_uring import (
+    CQE32,
+    CQE_MIXED,
+    NO_ARRAY,
+    NO_MMAP,
+    PAGE_SIZE,
+    SQE128,
+    Sizes,
+    Users,
+)
 from pkern.syscalls.io_uring.ring import Region
 from pkern.syscalls.io_uring.sizes import CLAMP, CQSIZE, DEFER_TASKRUN, PARAMS_BYTES, sizes_of
 from pkern.syscalls.io_uring.tables import check_memory
@@ -28,6 +38,9 @@ WORD, MOST_PAGES = 1 << 64, (1 << 31) - 1
 WAIT = struct.Struct("<qqIIQI28x")  # struct io_uring_reg_wait
 HAS_TIME, ALIGNMENT = 1, 8
 SIZES = struct.Struct("<III")  # struct io_uring_params: how it begins
+ADDRESS = struct.Struct("<Q")
+ENTRIES_AT, RINGS_AT = 72, 112  # in struct io_uring_params: sq_off.user_addr, cq_off.user_addr
+STAY = NO_ARRAY | SQE128 | CQE32 | CQE_MIXED | NO_MMAP  # what rings are like, whatever their size
 
 
 class Description(NamedTuple):
@@ -79,6 +92,29 @@ def register(task: Task, ring: Ring, addr: int, count: int) -> int:
     return 0
 
 
+def _need_memory(task: Task, addr: int, nbytes: int) -> None:
+    """Refuse memory that a ring cannot be in, and fault it in.
+
+    Errors: EFAULT, EINVAL, EOVERFLOW, ENOMEM.
+    """
+    Description(addr, nbytes, USERS, 0, 0, b"").check()
+    check_memory(task, addr, nbytes)
+    task.mm.call(lib.mm_pin, addr, nbytes, lib.ACCESS_WRITE)
+
+
+def users_memory(task: Task, raw: bytes, sizes: Sizes) -> Users | None:
+    """Return where rings are to be in the program's memory, by struct io_uring_params; None: not.
+
+    Errors: EFAULT, EINVAL, EOVERFLOW, ENOMEM.
+    """
+    if not sizes.flags & NO_MMAP:
+        return None
+    (rings,), (entries,) = ADDRESS.unpack_from(raw, RINGS_AT), ADDRESS.unpack_from(raw, ENTRIES_AT)
+    _need_memory(task, rings, sizes.ring_bytes)
+    _need_memory(task, entries, sizes.entries_bytes)
+    return Users(task.mm, rings, entries)
+
+
 class Wait(NamedTuple):
     """How to wait: for how long, for all that is wanted until when, with which signals blocked."""
 
@@ -123,10 +159,10 @@ def resize(task: Task, ring: Ring, addr: int, count: int) -> int:
     entries, cq_entries, flags = SIZES.unpack_from(raw)
     if flags & ~(CQSIZE | CLAMP):
         raise SyscallError(errno.EINVAL)
-    sizes = sizes_of(entries, cq_entries, flags)
-    told = SIZES.pack(*sizes, flags | inode.flags & NO_ARRAY)
-    task.mm.copy_out(addr, told + raw[SIZES.size :])
+    sizes = sizes_of(entries, cq_entries, flags | inode.flags & STAY)
+    users = users_memory(task, raw, sizes)
+    task.mm.copy_out(addr, SIZES.pack(*sizes) + raw[SIZES.size :])
     before = inode.nr_pages
-    inode.resize(*sizes)
+    inode.resize(sizes, users)
     ring.charge(inode.nr_pages - before)
     return 0

@@ -122,6 +122,7 @@ class Request:
         self.cred: Credentials | None = None  # who it acts as, if not as its task
         self.rounds = 0  # of a timeout that goes on
         self.marks = 0  # what a completion's flags say, found by the last try
+        self.more = b""  # two numbers more, of a completion that is twice as large
         self.prepared: Any = None  # what Operation.prepare has read
         self.chosen: Vector | None = None  # a provided buffer, for as long as a try takes
         self.woken = False
@@ -210,6 +211,12 @@ class Request:
         assert self.file is not None
         self.file.inode.watch()
         return WouldBlock(self.file.inode.wait_key)
+
+    def later(self) -> WouldBlock:
+        """Return what waits until its task is about to go on, behind what was submitted with it."""
+        scheduler = self.task.kernel.need_scheduler()
+        scheduler.sleepers.work(self.task, self._again)
+        return WouldBlock(progress=self)
 
     def or_wait(self, call: Callable[[], int]) -> int:
         """Make a call; where nothing can be done yet, wait until poll() has news.
@@ -369,7 +376,7 @@ def submit(
     last: Request | None = None
     while taken < wanted and (raw := ring.inode.next_entry()) is not None:
         taken += 1
-        request = _request(ring, task, Entry(*ENTRY.unpack(raw)), operations)
+        request = _request(ring, task, Entry(*ENTRY.unpack_from(raw)), operations)
         if last is not None and request.entry.opcode == LINK_TIMEOUT and not request.error:
             last.timer = request
         elif last is not None:

@@ -77,11 +77,14 @@ class Ring:
 
     def post(self, request: Request, result: int, flags: int = 0) -> None:
         """Tell of a request's end, or with F_MORE of a result before it."""
-        self.tell(request.entry.user_data, result, flags)
+        self.tell(request.entry.user_data, result, flags, request.more)
 
-    def tell(self, user_data: int, result: int, flags: int = 0) -> None:
-        """Make a completion, and let the eventfd know, if the program wants that now."""
-        self.inode.complete(user_data, result, flags)
+    def tell(self, user_data: int, result: int, flags: int = 0, more: bytes = b"") -> None:
+        """Make a completion, and let the eventfd know, if the program wants that now.
+
+        more: as of RingInode.complete.
+        """
+        self.inode.complete(user_data, result, flags, more)
         if self.eventfd is None or self.inode.is_eventfd_quiet:
             return
         with suppress(SyscallError):  # it is full

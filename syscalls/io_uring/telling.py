@@ -6,10 +6,11 @@ Source: io_uring_enter(2), Linux 6.18 io_uring/nop.c, msg_ring.c.
 from __future__ import annotations
 
 import errno
+import struct
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.vfs.anon.io_uring import RingInode
+from pkern.kernel.vfs.anon.io_uring import CQE32, CQE_MIXED, RingInode
 from pkern.syscalls.abi import signed32
 from pkern.syscalls.io_uring.slots import ANY_SLOT
 
@@ -17,16 +18,31 @@ if TYPE_CHECKING:
     from pkern.syscalls.io_uring.requests import Entry, Request
     from pkern.syscalls.io_uring.ring import Ring
 
-NOP_RESULT, NOP_FILE, NOP_FIXED_FILE, NOP_FIXED_BUFFER = 1, 2, 4, 8
-NOP_FLAGS = NOP_RESULT | NOP_FILE | NOP_FIXED_FILE | NOP_FIXED_BUFFER
+NOP_RESULT, NOP_FILE, NOP_FIXED_FILE, NOP_FIXED_BUFFER, NOP_LATER, NOP_LARGE = (
+    1 << bit for bit in range(6)
+)
+NOP_FLAGS = NOP_RESULT | NOP_FILE | NOP_FIXED_FILE | NOP_FIXED_BUFFER | NOP_LATER | NOP_LARGE
+NUMBERS = struct.Struct("<QQ")
 SEND_DATA, SEND_FILE = 0, 1
 SKIP, PASS_FLAGS = 1, 2  # of MSG_RING: do not tell the target; give it completion flags
 MSG_FLAGS = SKIP | PASS_FLAGS
 
 
+def take_numbers(request: Request) -> None:
+    """Let a completion have two numbers of the entry. Errors: EINVAL: none is so large here."""
+    entry = request.entry
+    if not entry.op_flags & NOP_LARGE:
+        return
+    if not request.ring.inode.flags & (CQE32 | CQE_MIXED):
+        raise SyscallError(errno.EINVAL)
+    request.more = NUMBERS.pack(entry.off, entry.addr)
+
+
 def nop(request: Request) -> int:
     """Do nothing, with the result and by the file and buffer that the flags name. Errors: EBADF."""
     entry, ring = request.entry, request.ring
+    if entry.op_flags & NOP_LATER and request.progress is None:
+        raise request.later()
     if entry.op_flags & NOP_FILE:
         if entry.op_flags & NOP_FIXED_FILE:
             ring.files.get(entry.fd).put()

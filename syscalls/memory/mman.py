@@ -51,17 +51,17 @@ def _need_huge(inode: Inode) -> None:
         raise SyscallError(errno.EINVAL)
 
 
-def _file_handle(task: Task, fd: int, flags: int, offset: int) -> tuple[Any, int]:
+def _file_handle(task: Task, addr: int, fd: int, flags: int, offset: int) -> tuple[Any, int]:
     """Return the core's file for an fd, and the place (bytes) in it that mmap's offset means.
 
-    Errors: EBADF, EINVAL (MAP_HUGETLB on a plain file, no such place), EACCES (it only grows).
+    Errors: EBADF, EINVAL (MAP_HUGETLB on a plain file), EACCES (it only grows), those of place_of.
     """
     file = task.fds.get(fd)
     if flags & HUGE:
         _need_huge(file.inode)
     if file.inode.file_flags & APPEND and flags & lib.MAP_SHARED and file.access & MAY_WRITE:
         raise SyscallError(errno.EACCES)
-    return file.mapping_handle(), file.inode.place_of(offset)
+    return file.mapping_handle(), file.inode.place_of(offset, addr)
 
 
 @syscall(9, "mmap", INT, INT, INT, INT, INT, INT, partly="MAP_HUGETLB: 2 MiB only")
@@ -88,7 +88,7 @@ def mmap(
         if flags & HUGE:
             late.load("pkern.kernel.mm.hugetlb").check_size(flags)
     else:
-        handle, offset = _file_handle(task, signed32(fd), flags, offset)
+        handle, offset = _file_handle(task, addr, signed32(fd), flags, offset)
     mm = task.mm
     result: int = core_mmap(mm.handle, addr, length, prot, flags, handle, offset >> 12)
     if result < 0:

@@ -1,7 +1,9 @@
-// Rings get another size, and memory that waits are told in.
+// Rings get another size, entries of another size, or the program's own memory; and memory that
+// waits are told in.
 #define _GNU_SOURCE
 #include "newrings.h"
 #include <signal.h>
+#include <sys/wait.h>
 
 #define RESIZE 33
 #define REGION 34
@@ -10,6 +12,10 @@
 #define PLACE 0x20000000ull
 #define DEFERRED (IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SINGLE_ISSUER)
 #define EXT_ARG_REG 64u
+#define NO_MMAP (1u << 14)
+#define FD_ONLY (1u << 15)
+#define MIXED (1u << 18)
+#define LARGE 32 // of a NOP: two numbers more in its completion
 
 struct region {
 	uint64_t addr, size;
@@ -221,6 +227,184 @@ static void attributes(void)
 	close(r.fd);
 }
 
+// Rings whose entries, completions or memory are of another kind; at: the program's memory, or NULL.
+static void open_kind(struct ring *r, unsigned flags, unsigned cq_entries, char *entries,
+		      char *rings)
+{
+	memset(r, 0, sizeof(*r));
+	r->p.flags = flags | (cq_entries ? IORING_SETUP_CQSIZE : 0);
+	r->p.cq_entries = cq_entries;
+	memcpy((char *)&r->p + 72, &entries, 8);
+	memcpy((char *)&r->p + 112, &rings, 8);
+	r->fd = (int)setup(4, &r->p);
+	printf("%x: %d %u %u array %u cqes %u kept %d %d\n", flags, r->fd < 0 ? r->fd : 0,
+	       r->p.sq_entries, r->p.cq_entries, r->p.sq_off.array, r->p.cq_off.cqes,
+	       entries && !memcmp((char *)&r->p + 72, &entries, 8),
+	       rings && !memcmp((char *)&r->p + 112, &rings, 8));
+	r->rings = rings ?: mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, r->fd, 0);
+	r->cqs = r->rings;
+	r->sqes = entries ? (void *)entries
+			  : mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, r->fd,
+				 IORING_OFF_SQES);
+}
+
+static void ask(struct ring *r, unsigned flags, unsigned data, int fd, int res)
+{
+	uint32_t *tail = word(r->rings, r->p.sq_off.tail), at = *tail & (r->p.sq_entries - 1);
+	struct io_uring_sqe *e = r->sqes + (r->p.flags & IORING_SETUP_SQE128 ? 2 * at : at);
+
+	memset(e, 0, sizeof(*e));
+	e->fd = fd;
+	e->user_data = data;
+	e->rw_flags = (int)flags;
+	e->off = 1000 + data;
+	e->addr = 2000 + data;
+	e->len = (unsigned)res;
+	word(r->rings, r->p.sq_off.array)[at] = at;
+	++*tail;
+}
+
+// Let so many entries begin; what is in the ring of completions, with `taken` of them taken.
+static void show_kind(struct ring *r, const char *what, unsigned submit, unsigned taken)
+{
+	uint64_t *c = (uint64_t *)(r->rings + r->p.cq_off.cqes);
+	int numbers = r->p.flags & IORING_SETUP_CQE32 ? 4 : 2;
+
+	*word(r->rings, r->p.cq_off.head) = taken;
+	printf("%s %ld:", what, enter(r, submit, 0, IORING_ENTER_GETEVENTS));
+	printf(" %u-%u flags %x", *word(r->rings, r->p.cq_off.head),
+	       *word(r->rings, r->p.cq_off.tail), *word(r->rings, r->p.sq_off.flags));
+	for (unsigned i = 0; i < r->p.cq_entries; i++, c += numbers) {
+		printf(" %llu=%llx", (unsigned long long)c[0], (unsigned long long)c[1]);
+		if (numbers == 4)
+			printf(" %llu %llu", (unsigned long long)c[2], (unsigned long long)c[3]);
+	}
+	printf("\n");
+}
+
+static void kinds(void)
+{
+	struct ring r;
+
+	open_kind(&r, IORING_SETUP_CQE32 | MIXED, 0, NULL, NULL);
+	open_kind(&r, FD_ONLY, 0, NULL, NULL);
+	open_kind(&r, MIXED, 1, NULL, NULL);
+	open_kind(&r, IORING_SETUP_SQE128, 0, NULL, NULL);
+	ask(&r, 0, 1, -1, 0);
+	ask(&r, 1, 2, -1, 7);
+	ask(&r, LARGE, 3, -1, 0);
+	show_kind(&r, "large entries", 3, 0);
+	open_kind(&r, IORING_SETUP_CQE32 | IORING_SETUP_SQE128, 4, NULL, NULL);
+	ask(&r, LARGE | 1, 1, -1, -7);
+	ask(&r, LARGE | 2, 2, 99, 0);
+	ask(&r, 16, 3, -1, 0);
+	ask(&r, LARGE, 4, -1, 0);
+	show_kind(&r, "large completions", 4, 0);
+	ask(&r, LARGE, 5, -1, 0);
+	ask(&r, 0, 6, -1, 0);
+	show_kind(&r, "no room", 2, 0);
+	show_kind(&r, "room", 0, 3);
+	open_kind(&r, MIXED, 4, NULL, NULL);
+	ask(&r, LARGE, 1, -1, 0);
+	ask(&r, 0, 2, -1, 0);
+	show_kind(&r, "both", 2, 0);
+	ask(&r, LARGE, 3, -1, 0);
+	show_kind(&r, "round", 1, 3);
+	ask(&r, LARGE, 4, -1, 0);
+	show_kind(&r, "no room", 1, 3);
+	show_kind(&r, "room", 0, 4);
+	open_kind(&r, IORING_SETUP_SQE128 | DEFERRED, 4, NULL, NULL);
+	ask(&r, 0, 1, -1, 0);
+	show_kind(&r, "before", 1, 0);
+	ask(&r, 0, 2, -1, 0);
+	printf("resized %ld\n", resize(&r, 8, 0, 0));
+	r.rings = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, r.fd, 0);
+	word(r.rings, r.p.sq_off.array)[1] = 1;
+	show_kind(&r, "after", 1, 0);
+}
+
+static int error(void *at) { return at == MAP_FAILED ? errno : 0; }
+
+static void own_memory(int shared)
+{
+	int kind = shared ? MAP_SHARED : MAP_PRIVATE;
+	char *m = mmap(NULL, 32768, PROT_READ | PROT_WRITE, kind | MAP_ANONYMOUS, -1, 0);
+	char *mine = mmap(NULL, 8192, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct ring r;
+
+	memset(m, 0x55, 16384);
+	open_kind(&r, NO_MMAP, 4, m, m + 4096);
+	printf("mapped %d %d", error(mmap(NULL, 4096, PROT_READ, MAP_SHARED, r.fd, 0)),
+	       error(mmap(NULL, 4096, PROT_READ, MAP_SHARED, r.fd, IORING_OFF_SQES)));
+	printf(" %d\n", error(mmap(mine, 4096, PROT_READ, MAP_SHARED, r.fd, 0)));
+	ask(&r, 0, 1, -1, 0);
+	show_kind(&r, "in memory", 1, 0);
+	if (!fork()) {
+		ask(&r, 0, 2, -1, 0);
+		show_kind(&r, "the child's", 1, 0);
+		_exit(0);
+	}
+	wait(NULL);
+	show_kind(&r, "the parent's", 0, 0);
+	ask(&r, 0, 3, -1, 0);
+	show_kind(&r, "the parent's", 1, 0);
+	open_kind(&r, NO_MMAP | DEFERRED, 4, m + 8192, m + 12288);
+	ask(&r, 0, 1, -1, 0);
+	show_kind(&r, "before", 1, 0);
+	ask(&r, 0, 2, -1, 0);
+	struct io_uring_params p = { .sq_entries = 8 };
+	printf("nowhere %ld", reg(&r, RESIZE, &p, 1));
+	char *there[] = { m + 16384, m + 20480 };
+	memcpy((char *)&p + 72, &there[0], 8);
+	memcpy((char *)&p + 112, &there[1], 8);
+	printf(" resized %ld %x\n", reg(&r, RESIZE, &p, 1), p.flags);
+	r.rings = there[1];
+	r.p.sq_off.array = 64 + 16 * 16;
+	word(r.rings, r.p.sq_off.array)[1] = 1;
+	show_kind(&r, "after", 1, 0);
+	if (shared)
+		return;
+	struct {
+		char *entries, *rings;
+	} wrong[] = { { NULL, NULL },
+		      { m, NULL },
+		      { NULL, m },
+		      { m + 64, m + 4096 },
+		      { m, m + 4096 + 64 },
+		      { mine, mine + 4096 },
+		      { (void *)4096, m },
+		      { (void *)-4096, m },
+		      { m, (void *)-8192 },
+		      { m + 28672, m },
+		      { m + 28672 + 4096, m } };
+	for (int i = 0; i < (int)(sizeof wrong / sizeof *wrong); i++) {
+		struct io_uring_params q = { .flags = NO_MMAP };
+		memcpy((char *)&q + 72, &wrong[i].entries, 8);
+		memcpy((char *)&q + 112, &wrong[i].rings, 8);
+		long made = setup(100, &q);
+		printf("%s%ld", i ? " " : "wrong ", made < 0 ? made : 0);
+	}
+	struct io_uring_params q = { .flags = NO_MMAP | FD_ONLY };
+	memcpy((char *)&q + 72, &m, 8);
+	memcpy((char *)&q + 112, &there[0], 8);
+	printf("\nwithout a descriptor %ld", setup(4, &q));
+	printf(" %ld", setup(4, &q));
+	r.fd = 1;
+	printf(" entered %ld\n", enter(&r, 0, 0, IORING_ENTER_REGISTERED_RING));
+}
+
+static void places(void)
+{
+	struct ring r;
+
+	open_ring(&r, 0);
+	char *at = mmap(NULL, 8192, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	printf("places %d %d", error(mmap(at, 4096, 1, MAP_SHARED, r.fd, 0)),
+	       error(mmap(at, 4096, 1, MAP_SHARED | MAP_FIXED, r.fd, 0x28000000)));
+	printf(" %d %d\n", error(mmap(NULL, 4096, 1, MAP_SHARED, r.fd, 0x28000000)),
+	       error(mmap(NULL, 4096, 5, MAP_SHARED, r.fd, 0)));
+}
+
 int main(void)
 {
 	struct ring none;
@@ -233,5 +417,9 @@ int main(void)
 	open_ring(&none, 0);
 	printf("no region %ld\n", wait_by(&none, 0, 64, 1));
 	attributes();
+	kinds();
+	own_memory(0);
+	own_memory(1);
+	places();
 	return 0;
 }
