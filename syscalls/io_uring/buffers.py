@@ -26,6 +26,7 @@ REGISTRATION_BYTES, RESERVED = 40, slice(16, 40)
 BUFFER, TAIL_AT = struct.Struct("<QIHH"), 14
 MOST_RING = 1 << 15
 PAGE_SIZE = 4096
+MOST_AT_ONCE, INT_MAX = 256, (1 << 31) - 1  # of a bundle: buffers, bytes
 F_BUFFER, ID_SHIFT = 1, 16  # of a completion's flags
 
 
@@ -43,10 +44,33 @@ class Buffer(NamedTuple):
         return F_BUFFER | self.number << ID_SHIFT
 
 
+class Pieces(NamedTuple):
+    """Buffers for one call. reached_end: the group has no more. is_cut: another was too large."""
+
+    buffers: list[Buffer]
+    reached_end: int
+    is_cut: int
+
+    def vectors(self) -> list[tuple[int, int]]:
+        """Return where they are: address, bytes."""
+        return [(buffer.addr, buffer.nbytes) for buffer in self.buffers]
+
+    def take(self, nbytes: int) -> int:
+        """Use up as many as hold so many bytes; return what a completion says of the first."""
+        for buffer in self.buffers:
+            if nbytes <= 0:
+                break
+            buffer.taken()
+            nbytes -= buffer.nbytes
+        return self.buffers[0].flags
+
+
 class Group(Protocol):
     """Where buffers come from."""
 
     def first(self, task: Task) -> Buffer | None: ...
+    def several(self, task: Task, wanted: int, most: int) -> Pieces:
+        """Return buffers for wanted bytes, or for 0 up to most. Errors: ENOBUFS, EFAULT."""
 
 
 class ListGroup:
@@ -61,6 +85,13 @@ class ListGroup:
             return None
         return Buffer(*self.buffers[0], self._take)
 
+    def several(self, task: Task, wanted: int, most: int) -> Pieces:
+        """Return the next one, whole: a list gives one at a time."""
+        found = self.first(task)
+        if found is None:
+            raise SyscallError(errno.ENOBUFS)
+        return Pieces([found], int(len(self.buffers) == 1), 0)
+
     def _take(self) -> None:
         self.buffers.popleft()
 
@@ -74,12 +105,37 @@ class RingGroup:
 
     def first(self, task: Task) -> Buffer | None:
         """Return the next one, which stays until it is taken. Errors: EFAULT."""
+        return self._buffer(task, 0) if self._nr_offered(task) else None
+
+    def _nr_offered(self, task: Task) -> int:
         tail = int.from_bytes(task.mm.copy_in(self.addr + TAIL_AT, 2), "little")
-        if tail == self.head:
-            return None
-        at = self.addr + (self.head & self.entries - 1) * BUFFER.size
+        return tail - self.head & MOST_ID
+
+    def _buffer(self, task: Task, place: int) -> Buffer:
+        """Return the one that stands so many behind the next."""
+        at = self.addr + (self.head + place & self.entries - 1) * BUFFER.size
         addr, nbytes, number, _ = BUFFER.unpack(task.mm.copy_in(at, BUFFER.size))
         return Buffer(addr, nbytes, number, self._take)
+
+    def several(self, task: Task, wanted: int, most: int) -> Pieces:
+        """Return whole buffers; only one alone is cut to what is wanted. Errors: ENOBUFS, EFAULT.
+
+        As many are looked at as would do if all were as large as the first.
+        """
+        offered = self._nr_offered(task)
+        if not offered or (wanted and not self._buffer(task, 0).nbytes):
+            raise SyscallError(errno.ENOBUFS)
+        limit = -(-wanted // self._buffer(task, 0).nbytes) if wanted else most
+        left, found = wanted or INT_MAX, list[Buffer]()
+        for place in range(min(offered, limit, MOST_AT_ONCE)):
+            buffer = self._buffer(task, place)
+            if buffer.nbytes > left and found:
+                return Pieces(found, 0, 1)
+            found.append(buffer._replace(nbytes=min(buffer.nbytes, left)))
+            if buffer.nbytes >= left:
+                return Pieces(found, 0, int(buffer.nbytes > left))
+            left -= buffer.nbytes
+        return Pieces(found, int(len(found) == offered), 0)
 
     def _take(self) -> None:
         self.head = self.head + 1 & MOST_ID
@@ -98,6 +154,13 @@ class Groups:
         if found is None:
             raise SyscallError(errno.ENOBUFS)
         return found._replace(nbytes=min(nbytes, found.nbytes) if nbytes else found.nbytes)
+
+    def several(self, task: Task, number: int, wanted: int, most: int) -> Pieces:
+        """Return buffers of a group for one call, as Group.several. Errors: ENOBUFS, EFAULT."""
+        group = self._groups.get(number)
+        if group is None:
+            raise SyscallError(errno.ENOBUFS)
+        return group.several(task, wanted, most)
 
     def is_ring(self, number: int) -> bool:
         """Tell whether a group is a ring in the program's memory."""

@@ -53,8 +53,7 @@ SETUP_FLAGS = (
     CQSIZE | CLAMP | DISABLED | SUBMIT_ALL | COOP | TASKRUN_FLAG | SINGLE_ISSUER | DEFER_TASKRUN
     | NO_SQARRAY | SQPOLL | SQ_AFF | SQE128 | CQE32 | CQE_MIXED | NO_MMAP | FD_ONLY
 )  # fmt: skip
-BUNDLES = 1 << 14
-FEATURES = (1 << 18) - 1 & ~BUNDLES  # all of 6.18's
+FEATURES = (1 << 18) - 1  # all of 6.18's
 GETEVENTS, SQ_WAKEUP, SQ_WAIT, EXT_ARG, REGISTERED_RING, ABS_TIMER = 1, 2, 4, 8, 16, 32
 EXT_ARG_REG, NO_IOWAIT = 64, 128  # how the wait is counted
 ENTER_FLAGS = (
@@ -64,7 +63,7 @@ ENTER_FLAGS = (
 ARGUMENT = struct.Struct("<QIIQ")
 MICROSECOND = 1000
 PARTLY = "no polling of devices"
-OPCODES = "no RECV_ZC (as IORING_REGISTER_PROBE tells), no bundles"
+OPCODES = "no RECV_ZC (as IORING_REGISTER_PROBE tells)"
 
 
 # ---- setup ----

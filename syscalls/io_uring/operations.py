@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pkern.syscalls.files.at import AT_REMOVEDIR
 from pkern.syscalls.io_uring import (
+    bundles,
     commands,
     futexes,
     naming,
@@ -72,7 +73,7 @@ OPERATIONS: dict[int, Operation] = {
     9: Operation(
         talking.sendmsg,
         ("off", "file_index"),
-        ioprio=talking.POLL_FIRST,
+        ioprio=talking.POLL_FIRST | talking.VECTORS,
         prepare=talking.take_outgoing,
     ),
     10: Operation(
@@ -151,21 +152,24 @@ OPERATIONS: dict[int, Operation] = {
     24: Operation(transfers.fadvise, ("addr", *BUFFER)),
     25: Operation(transfers.madvise, ("off", *BUFFER), hold=no_file),
     26: Operation(
-        talking.send,
+        bundles.send,
         ("addr3",),
-        prepare=talking.take_target,
-        ioprio=talking.POLL_FIRST,
+        prepare=talking.take_outgoing_bytes,
+        ioprio=talking.POLL_FIRST | talking.BUNDLE | talking.VECTORS,
         selects=SELECTS,
         room=talking.room_to_send,
+        again=bundles.sends_on,
+        bundles=talking.BUNDLE,
     ),
     27: Operation(
-        talking.recv,
-        ("off", "file_index"),
-        ioprio=talking.POLL_FIRST | talking.RECV_MULTI,
+        bundles.recv,
+        ("off",),
+        ioprio=talking.POLL_FIRST | talking.RECV_MULTI | talking.BUNDLE,
         check=talking.check_recv,
         selects=IF_ANY,
-        again=talking.receives_on,
+        again=bundles.receives_on,
         rests=waiting.is_drained,
+        bundles=talking.BUNDLE,
     ),
     28: Operation(naming.openat2, ("buf_index",), hold=no_file, prepare=naming.take_openat2),
     29: Operation(waiting.epoll_ctl, BUFFER, prepare=waiting.take_event),
@@ -221,7 +225,7 @@ OPERATIONS: dict[int, Operation] = {
         ("addr3",),
         ioprio=0xFFFF,
         check=talking.check_zc,
-        prepare=talking.take_target,
+        prepare=talking.take_outgoing_bytes,
         afterwards=talking.tell_free,
     ),
     48: Operation(

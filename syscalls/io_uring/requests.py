@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pkern.kernel.tasks.credentials import Credentials
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.vfs.file import File
+    from pkern.syscalls.io_uring.buffers import Buffer
     from pkern.syscalls.io_uring.ring import Ring, Vector
     from pkern.syscalls.io_uring.slots import Resource
 
@@ -83,7 +84,8 @@ class Operation(NamedTuple):
     it waits for news then, before it is tried. whole: how many bytes it is to move; if fewer came,
     what is linked behind it is called off. room: how many bytes of a provided buffer it wants; 0:
     all of them. afterwards: makes another completion, which the first has announced with F_MORE.
-    counted: what calling it off returns, as Linux has it.
+    counted: what calling it off returns, as Linux has it. bundles: the bit of ioprio by which it
+    takes provided buffers itself, as many as it likes.
     meant: tells whether an error is no failure, so that what is linked behind it begins.
     """
 
@@ -100,6 +102,7 @@ class Operation(NamedTuple):
     whole: Callable[[Request], int] | None = None
     meant: Callable[[Request, int], bool] | None = None
     counted: int = 0
+    bundles: int = 0
     afterwards: Callable[[Request], None] | None = None
     room: Callable[[Request], int] = lambda request: request.entry.length
 
@@ -121,6 +124,9 @@ class Request:
         self.buffer: Resource[Vector] | None = None  # a registered one
         self.cred: Credentials | None = None  # who it acts as, if not as its task
         self.rounds = 0  # of a timeout that goes on
+        self.rest: Any = None  # of what it is to send or receive: talking.Rest
+        self.kept: Buffer | None = None  # a provided buffer, while a try has left something to come
+        self.bundle: Any = None  # how far one of many buffers is: bundles.Bundle
         self.marks = 0  # what a completion's flags say, found by the last try
         self.more = b""  # two numbers more, of a completion that is twice as large
         self.prepared: Any = None  # what Operation.prepare has read
@@ -249,16 +255,9 @@ class Request:
         if self.file is not None:
             files[HELD] = self.file
         try:
-            if not entry.flags & SELECT:
+            if not entry.flags & SELECT or entry.ioprio & self.operation.bundles:
                 return self.operation.work(self), self.marks
-            wanted = self.operation.room(self)
-            buffer = self.ring.groups.choose(self.task, entry.buf_index, wanted)
-            self.chosen = (buffer.addr, buffer.nbytes)
-            result = self.operation.work(self)
-            if not result and self.operation.selects == IF_ANY:
-                return 0, self.marks
-            buffer.taken()
-            return result, buffer.flags | self.marks
+            return self._work_by_buffer()
         except WouldBlock as wait:
             if not wait.partial:
                 raise
@@ -269,6 +268,27 @@ class Request:
             self.chosen = None
             thread.progress = before
             files.pop(HELD, None)
+
+    def _work_by_buffer(self) -> tuple[int, int]:
+        """Make the call by a provided buffer, its own once that has some of what is to come."""
+        operation, kept = self.operation, self.kept
+        assert operation is not None
+        group = self.entry.buf_index
+        buffer = kept or self.ring.groups.choose(self.task, group, operation.room(self))
+        self.chosen = (buffer.addr, buffer.nbytes)
+        try:
+            result = operation.work(self)
+        except WouldBlock:
+            if self.rest is not None and kept is None:
+                buffer.taken()
+                self.kept = buffer
+            raise
+        if not result and operation.selects == IF_ANY:
+            return 0, self.marks
+        if kept is None:
+            buffer.taken()
+        self.kept = None
+        return result, buffer.flags | self.marks
 
     def wait_for(self, wait: WouldBlock) -> None:
         """Try again when something has changed, or at the deadline."""

@@ -12,7 +12,7 @@ from pkern.kernel.net.socket import AF_UNIX, Socket
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.wait import WouldBlock
 from pkern.syscalls.abi import signed32
-from pkern.syscalls.files.read_write import Buffers, bytes_of
+from pkern.syscalls.files.read_write import Buffers, bytes_of, vectors
 from pkern.syscalls.io_uring.requests import F_MORE, HELD, SELECT, SKIP_SUCCESS, Entry, Request
 from pkern.syscalls.io_uring.resources import need_number, no_cloexec, place
 from pkern.syscalls.io_uring.slots import ANY_SLOT
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
 MSG_TRUNC, MSG_DONTWAIT, MSG_WAITALL, MSG_NOSIGNAL = 0x20, 0x40, 0x100, 0x4000
 ACCEPT_MULTI, ACCEPT_DONTWAIT, ACCEPT_POLL_FIRST = 1, 2, 4
-POLL_FIRST, RECV_MULTI, FIXED_BUFFER, REPORT_USAGE = 1, 2, 4, 8
+POLL_FIRST, RECV_MULTI, FIXED_BUFFER, REPORT_USAGE, BUNDLE, VECTORS = 1, 2, 4, 8, 16, 32
 NONEMPTY = 4  # of a completion's flags: IORING_CQE_F_SOCK_NONEMPTY
 F_NOTIFY = 8  # IORING_CQE_F_NOTIF: memory that was sent from is free again
 COPIED = -1 << 31  # IORING_NOTIF_USAGE_ZC_COPIED
 PACKED = struct.Struct("<IIII")  # struct io_uring_recvmsg_out: name, control, data (bytes), flags
-NR_RECV = 27
+NR_SEND, NR_RECV = 26, 27
 SOL_SOCKET, SIOCINQ, SIOCOUTQ = 1, 0x541B, 0x5411
 
 
@@ -85,6 +85,52 @@ def _what_can_be(request: Request, call: Callable[[int], int]) -> int:
     return request.or_wait(lambda: call(flags | MSG_DONTWAIT))
 
 
+class Rest(NamedTuple):
+    """How far a request is that moves all that it was asked for: bytes so far, and what is left."""
+
+    done: int
+    buffers: Buffers
+
+
+def move_all(request: Request, buffers: Buffers, call: Callable[[Buffers, int], int]) -> int:
+    """Send or receive buffers: what can be at once, or with MSG_WAITALL all, however long it takes.
+
+    call(buffers, flags): does what can be done. Returns how many bytes, until there are no more.
+    """
+    rest: Rest = request.rest or Rest(0, buffers)
+    request.rest = None
+    try:
+        while True:
+            moved = _what_can_be(request, partial(call, rest.buffers))
+            rest = Rest(rest.done + moved, _behind(rest.buffers, moved))
+            if not moved or not rest.buffers or not _waits_for_all(request):
+                return rest.done
+    except WouldBlock:
+        request.rest = rest if rest.done else None
+        raise
+    except SyscallError:
+        if not rest.done:
+            raise
+    return rest.done
+
+
+def _behind(buffers: Buffers, nbytes: int) -> Buffers:
+    """Return buffers without their first nbytes."""
+    rest = []
+    for addr, size in buffers:
+        skipped = min(size, nbytes)
+        nbytes -= skipped
+        if size > skipped:
+            rest.append((addr + skipped, size - skipped))
+    return rest
+
+
+def _waits_for_all(request: Request) -> bool:
+    entry, inode = request.entry, socket_of(request.task, HELD)[1]
+    for_all = entry.op_flags & MSG_WAITALL or (entry.opcode == NR_SEND and entry.ioprio & BUNDLE)
+    return bool(for_all) and not inode.is_datagram
+
+
 def take_target(request: Request) -> bytes | None:
     """Return whom something is to be sent to; None: the peer. Errors: EINVAL, EFAULT."""
     entry = request.entry
@@ -92,15 +138,35 @@ def take_target(request: Request) -> bytes | None:
     return address_in(request.task, entry.off, nbytes) if entry.off else None
 
 
+class Whither(NamedTuple):
+    """Whom bytes are to be sent to (None: the peer), and where they are (None: in one piece)."""
+
+    target: bytes | None
+    buffers: Buffers | None
+
+
+def take_outgoing_bytes(request: Request) -> Whither:
+    """Return whom something is to be sent to, and its vectors. Errors: EINVAL, EFAULT."""
+    entry, target = request.entry, take_target(request)
+    if not entry.ioprio & VECTORS:
+        return Whither(target, None)
+    return Whither(target, vectors(request.task, entry.addr, entry.length))
+
+
 def send(request: Request) -> int:
-    task, (addr, length) = request.task, request.memory
+    return send_from(request, request.prepared.buffers or [request.memory])
 
-    def sent(flags: int) -> int:
+
+def send_from(request: Request, buffers: Buffers) -> int:
+    """Send what is in buffers. Errors: as sendmsg."""
+    task = request.task
+    target = request.prepared.target
+
+    def sent(buffers: Buffers, flags: int) -> int:
         file = socket_of(task, HELD)[0]
-        flags |= MSG_NOSIGNAL
-        return messages.send_to(task, file, addr, length, flags, request.prepared)
+        return messages.send_buffers(task, file, buffers, flags | MSG_NOSIGNAL, target)
 
-    return _what_can_be(request, sent)
+    return move_all(request, buffers, sent)
 
 
 def room_to_send(request: Request) -> int:
@@ -152,9 +218,15 @@ def take_outgoing(request: Request) -> messages.Outgoing:
 
 def sendmsg(request: Request) -> int:
     task, message = request.task, request.prepared
-    return _what_can_be(
-        request, lambda flags: messages.send_outgoing(task, HELD, message, flags | MSG_NOSIGNAL)
-    )
+
+    def sent(buffers: Buffers, flags: int) -> int:
+        header = message.header
+        if buffers is not message.buffers:  # the first part has gone with the control data
+            header = header._replace(control_bytes=0)
+        part = message._replace(header=header, buffers=buffers)
+        return messages.send_outgoing(task, HELD, part, flags | MSG_NOSIGNAL)
+
+    return move_all(request, message.buffers, sent)
 
 
 class Incoming(NamedTuple):
@@ -177,12 +249,17 @@ def take_incoming(request: Request) -> Incoming:
 
 
 def recv(request: Request) -> int:
-    task, (addr, length) = request.task, request.memory
+    return receive_into(request, [request.memory])
 
-    def received(flags: int) -> int:
-        return messages.recvfrom(task, HELD, addr, length, flags, 0, 0)
 
-    return _mark_rest(request, _what_can_be(request, received))
+def receive_into(request: Request, buffers: Buffers) -> int:
+    """Receive into buffers. Errors: as recv."""
+    file, _ = socket_of(request.task, HELD)
+
+    def received(buffers: Buffers, flags: int) -> int:
+        return messages.receive_into(request.task, file, buffers, flags)
+
+    return _mark_rest(request, move_all(request, buffers, received))
 
 
 def recvmsg(request: Request) -> int:
@@ -194,11 +271,10 @@ def recvmsg(request: Request) -> int:
     header, buffers = request.prepared
     chosen = request.chosen
 
-    def received(flags: int) -> int:
-        where = [chosen] if chosen else buffers
-        return messages.recvmsg_into(task, file, entry.addr, header, where, flags)
+    def received(buffers: Buffers, flags: int) -> int:
+        return messages.recvmsg_into(task, file, entry.addr, header, buffers, flags)
 
-    return _mark_rest(request, _what_can_be(request, received))
+    return _mark_rest(request, move_all(request, [chosen] if chosen else buffers, received))
 
 
 def _receive_packed(request: Request, file: File, flags: int) -> int:
@@ -271,7 +347,12 @@ def receives_on(request: Request, result: int) -> bool:
 
 
 def check_recv(entry: Entry) -> None:
-    """Errors: EINVAL: one that goes on needs a buffer for each part, and waits for no more."""
+    """Errors: EINVAL: one that goes on needs a buffer for each part, and waits for no more.
+
+    Only a RECV that goes on ends behind so many bytes (file_index).
+    """
     chosen = entry.flags & SELECT and not entry.op_flags & MSG_WAITALL
-    if entry.ioprio & RECV_MULTI and (not chosen or (entry.opcode == NR_RECV and entry.length)):
+    if entry.ioprio & RECV_MULTI and not chosen:
+        raise SyscallError(errno.EINVAL)
+    if entry.file_index and not (entry.ioprio & RECV_MULTI and entry.opcode == NR_RECV):
         raise SyscallError(errno.EINVAL)

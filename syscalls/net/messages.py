@@ -117,17 +117,17 @@ def sendto(
     task.mm.check_user(addr, min(count, MAX_COUNT))
     file = socket_of(task, fd)[0]
     target = address_in(task, to, to_bytes) if to else None
-    return send_to(task, file, addr, count, flags, target)
+    return send_buffers(task, file, [(addr, count)], flags, target)
 
 
-def send_to(task: Task, file: File, addr: int, count: int, flags: int, target: bytes | None) -> int:
-    """As sendto, to an address that was read before; None: to the peer."""
+def send_buffers(task: Task, file: File, buffers: Buffers, flags: int, target: bytes | None) -> int:
+    """As sendto, from buffers, to an address that was read before; None: to the peer."""
     inode = file.inode
     assert isinstance(inode, Socket)
     if target == b"" and inode.family in (AF_INET, AF_INET6) and not inode.is_stream:
         raise SyscallError(errno.EINVAL)
-    wanted = min(count, MAX_COUNT, task.kernel.ram)
-    data = _all_or_part(task, inode, [(addr, count)], wanted)
+    wanted = min(bytes_of(buffers), MAX_COUNT, task.kernel.ram)
+    data = _all_or_part(task, inode, buffers, wanted)
     return send_packet(task, file, Packet(data), target or None, flags)
 
 
@@ -250,6 +250,14 @@ def receive_message(
     is_cut = nbytes == room if found.passed else nbytes < found.length
     bits |= MSG_TRUNC if is_cut and not inode.is_stream else 0
     return Message(nbytes, found, bits)
+
+
+def receive_into(task: Task, file: File, buffers: Buffers, flags: int) -> int:
+    """As recv, into buffers. Errors: as recvmsg."""
+    inode = file.inode
+    assert isinstance(inode, Socket)
+    message = receive_message(task, file, buffers, Control(task, 0, 0, flags), flags)
+    return _result(inode, message.nbytes, message.found, flags)
 
 
 def recvmsg_into(

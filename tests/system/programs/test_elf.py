@@ -75,7 +75,8 @@ def test_requests_that_go_on_and_buffers_that_are_provided_as_on_the_host(
 
 
 @pytest.mark.parametrize(
-    "name", ["ringslots", "ringcalls", "ringrights", "ringstable", "ringfutex", "ringsizes"]
+    "name",
+    ["ringslots", "ringcalls", "ringrights", "ringstable", "ringfutex", "ringsizes", "ringbundles"],
 )
 def test_what_newer_kernels_do_by_rings_as_on_the_host(
     compile_c: Compile, machine: Machine, name: str, tmp_path: Path
