@@ -5,11 +5,12 @@ For the report of a deadlock. Read from the registers that the call was made wit
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.tasks.kept_files import found_by
+from pkern.syscalls import descriptors
 from pkern.syscalls.numbers import NAMES
 
 if TYPE_CHECKING:
@@ -17,14 +18,8 @@ if TYPE_CHECKING:
 
 PID_BITS = 1 << 32
 P_PID = 1
-POLLFD_BYTES, FD_SETSIZE = 8, 1024
 MOST_SHOWN = 8  # descriptors of one call
 SIGNAL_CALLS = ("pause", "rt_sigsuspend", "rt_sigtimedwait")
-DESCRIPTOR_CALLS = (
-    "read", "write", "pread64", "pwrite64", "readv", "writev", "preadv", "pwritev", "accept",
-    "accept4", "connect", "sendto", "recvfrom", "sendmsg", "recvmsg", "recvmmsg", "sendmmsg",
-    "flock", "fcntl", "epoll_wait", "epoll_pwait", "epoll_pwait2", "splice", "tee", "vmsplice",
-)  # fmt: skip
 
 
 def waiting_for(task: Task) -> str:
@@ -34,40 +29,27 @@ def waiting_for(task: Task) -> str:
         return "at a page fault" if task.waiting else "held by its tracer"
     nr, registers = call
     name = NAMES.get(nr, f"system call {nr}")
-    words = WORDS.get(name)
-    if words is None:
-        return name
+    words = WORDS.get(name, _descriptors)
     try:
-        return f"{name}: {words(task, registers)}"
+        found = words(task, registers)
     except SyscallError:  # what it points to has gone since
-        return name
+        found = ""
+    return f"{name}: {found}" if found else name
 
 
-def _descriptor(task: Task, registers: tuple[int, ...]) -> str:
-    return _named(task, registers[0] % PID_BITS)
+def _descriptors(task: Task, registers: tuple[int, ...]) -> str:
+    assert task.unfinished is not None
+    fds = descriptors.of_call(task, task.unfinished)[:MOST_SHOWN]
+    return ", ".join(_named(task, fd) for fd in fds)
 
 
 def _polled(task: Task, registers: tuple[int, ...]) -> str:
-    addr, count = registers[0], min(registers[1], MOST_SHOWN)
-    words = struct.iter_unpack("<iHH", task.mm.copy_in(addr, POLLFD_BYTES * count))
-    return ", ".join(_named(task, fd) for fd, _, _ in words if fd >= 0) or "a signal"
-
-
-def _selected(task: Task, registers: tuple[int, ...]) -> str:
-    count, sets = min(registers[0], FD_SETSIZE), [addr for addr in registers[1:4] if addr]
-    nbytes = (count + 63) // 64 * 8
-    bits = 0
-    for addr in sets:
-        bits |= int.from_bytes(task.mm.copy_in(addr, nbytes), "little")
-    fds = [fd for fd in range(count) if bits >> fd & 1]
-    return ", ".join(_named(task, fd) for fd in fds[:MOST_SHOWN]) or "a signal"
+    return _descriptors(task, registers) or "a signal"
 
 
 def _named(task: Task, fd: int) -> str:
-    try:
-        return f"descriptor {fd} ({task.fds.get(fd).path})"
-    except SyscallError:  # closed since
-        return f"descriptor {fd}"
+    file = found_by(task, fd)
+    return f"descriptor {fd}" if file is None else f"descriptor {fd} ({file.path})"
 
 
 def _opened(task: Task, registers: tuple[int, ...]) -> str:
@@ -104,10 +86,8 @@ def _vfork(task: Task, registers: tuple[int, ...]) -> str:
 
 
 WORDS: dict[str, Callable[[Task, tuple[int, ...]], str]] = {
-    **dict.fromkeys(DESCRIPTOR_CALLS, _descriptor),
     **dict.fromkeys(SIGNAL_CALLS, _signal),
-    **dict.fromkeys(("poll", "ppoll"), _polled),
-    **dict.fromkeys(("select", "pselect6"), _selected),
+    **dict.fromkeys(("poll", "ppoll", "select", "pselect6"), _polled),
     **dict.fromkeys(("open", "creat"), _opened),
     **dict.fromkeys(("openat", "openat2"), _opened_at),
     "futex": _futex,

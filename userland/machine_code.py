@@ -58,6 +58,7 @@ def boot_scheduler(kernel: Kernel) -> Scheduler:
     library = os.fsencode(engine_library())
     kernel.scheduler = Scheduler(kernel, library, abi.raw_calls(), abi.missing, ia32)
     kernel.scheduler.waiting_for = _waiting_for
+    kernel.scheduler.calls.descriptors = function("pkern.syscalls.descriptors", "of_call")
     answers.tell(kernel.scheduler.processor.answers)
     return kernel.scheduler
 

@@ -12,7 +12,7 @@ from pkern.kernel.core import ffi, lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.late import load
 from pkern.kernel.tasks.thread import GIVEN_AWAY, IA32, WORD
-from pkern.kernel.typed import TYPE_CHECKING, Any, Callable
+from pkern.kernel.typed import TYPE_CHECKING, Any, Callable, Iterable
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
@@ -29,6 +29,7 @@ class CallTable:
 
     missing: what is called for a number that is not there. ia32: makes a call of the i386 table,
     which int 0x80 asks for. answers: does the core answer calls that it can (RUN_ANSWERING)?
+    descriptors: says which ones a task's call names.
     words: number and six arguments of the call that the processor has stopped at.
     """
 
@@ -47,6 +48,7 @@ class CallTable:
         self.missing = missing
         self.ia32 = ia32
         self.answers = lib.RUN_ANSWERING
+        self.descriptors: Callable[[Task, Made], Iterable[int]] = lambda task, call: ()
         words = ffi.buffer(ffi.addressof(exit_, "nr"), 8 * (1 + NR_ARGS))
         self.words = memoryview(words).cast("Q")
 

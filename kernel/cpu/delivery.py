@@ -161,6 +161,8 @@ class Delivery:
         are tried again. A tracer looks at its task's call first. A sleep that goes on says what is
         left of it, and ends if that cannot be written.
         """
+        if task.thread.kept is not None:
+            load("pkern.kernel.tasks.kept_files").let_go(task)  # it looks them up again
         result = wait.partial or (-errno.EINTR if wait.restart is Restart.ENDS else 0)
         ends = bool(result) and task.trace is None
         if not ends and wait.restart not in LEFT:

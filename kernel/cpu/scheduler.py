@@ -38,7 +38,7 @@ from pkern.kernel.cpu.processor import Processor, RunQueue
 from pkern.kernel.cpu.turns import Turns
 from pkern.kernel.errors import Deadlock, TaskKilled
 from pkern.kernel.late import load
-from pkern.kernel.lean import cached_property
+from pkern.kernel.lean import cached_property, partial
 from pkern.kernel.tasks.signal.signals import SIGKILL
 from pkern.kernel.tasks.thread import NO_CALL
 from pkern.kernel.typed import TYPE_CHECKING, Any, Callable
@@ -222,19 +222,33 @@ class Scheduler:
         """
         thread, clock, stopped_at = task.thread, self.kernel.clock, self.calls.current()
         before, now, began = thread.call, clock.now_ns, self.turns.began_ns
+        fds, found = task.fds, task.fds.found
         thread.call = before or stopped_at
         thread.sleeps_in_call += 1
+        self._keep_files(task)
+        fds.found = fds.files
         try:
             self.run_until(lambda: done() or not task.alive or task.signals.is_killed())
         finally:
             thread.sleeps_in_call -= 1
-            thread.call = before
+            thread.call, fds.found = before, found
             self.calls.put_back(stopped_at)
             self.turns.come_back(task, began + clock.now_ns - now)
         if task.alive and task.signals.is_killed():
             task.die_of(SIGKILL)
         if task.alive:
             self.turns.put_on(task)
+
+    def _keep_files(self, task: Task) -> None:
+        """Let a call in whose middle others run stay with its open files until it is over."""
+        if task.fds.users == 1 or task.thread.kept:
+            return
+        self.unfinished.keep_files(task)
+        self.sleepers.work(task, partial(self._let_files_go, task))
+
+    def _let_files_go(self, task: Task) -> None:
+        if task.thread.call is None and task.thread.kept is not None:  # else it sleeps by now
+            load("pkern.kernel.tasks.kept_files").let_go(task)
 
     def halt(self, error: BaseException) -> bool:
         """Let run() raise an error after this turn; False: it waits for the host, raise it now."""

@@ -1,8 +1,9 @@
 """System calls that are not made at the first try: they sleep, are tried again, or interrupted.
 
-Owns what Thread.call, .progress, .undo and .restart_block say between the tries. A call that has
-raised WouldBlock is made again from its beginning (wait.py). Invariant: a task that sleeps here has
-its call in Thread.call, and what the call remembers in Thread.progress.
+Owns what Thread.call, .progress, .undo and .restart_block say between the tries; .kept is
+kept_files'. A call that has raised WouldBlock is made again from its beginning (wait.py).
+Invariant: a task that sleeps here has its call in Thread.call, and what the call remembers in
+Thread.progress.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import errno
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.late import load
 from pkern.kernel.lean import partial
+from pkern.kernel.tasks import kept_files
 from pkern.kernel.tasks.signal.signals import SA_RESTART, SIGKILL, Fate, is_disturbed
 from pkern.kernel.tasks.thread import NO_CALL, WORD, entry_of
 from pkern.kernel.typed import TYPE_CHECKING
@@ -45,6 +47,8 @@ class Unfinished:
         """Note the call for its next try; a signal that waits already interrupts it at once."""
         thread = task.thread
         thread.progress, thread.undo = wait.progress, wait.interrupted
+        if task.fds.users > 1 and not thread.kept:
+            self.keep_files(task)
         if thread.works:
             return  # which may end the wait
         if (task.signals.waiting or task.trace) and _is_interrupted(task, wait):
@@ -54,6 +58,11 @@ class Unfinished:
             task.attention = task.signals.deliverable()
         self._sleepers.sleep(task, wait)
 
+    def keep_files(self, task: Task) -> None:
+        """Let the call stay with its open files, which others may close the descriptors of."""
+        assert task.thread.call is not None
+        kept_files.keep(task, self._calls.descriptors(task, task.thread.call))
+
     def try_again(self, task: Task) -> None:
         """Make an unfinished system call again."""
         thread = task.thread
@@ -62,29 +71,42 @@ class Unfinished:
             _restart(task, thread.call)
         nr, arguments = thread.call
         try:
-            result = self._calls.table.get(nr, self._calls.make_by_eax)(task, *arguments)
+            call = self._calls.table.get(nr, self._calls.make_by_eax)
+            if thread.kept:
+                result = kept_files.make_again(task, partial(call, task, *arguments))
+            else:
+                result = call(task, *arguments)
         except WouldBlock as wait:
             self.park(task, wait)
         except SyscallError as error:
             self.finish(task, -error.number)
         except RegistersSet:
             thread.orig_rax = nr & WORD if nr != SIGRETURN else NO_CALL
-            thread.call = thread.progress = thread.undo = None
+            self._forget(task)
             _tell_tracer(task)
         else:
             if task.trace is not None or thread.saved_mask is not None or not task.alive:
                 self.finish(task, result)
                 return
-            thread.orig_rax, thread.call = nr & WORD, None
+            thread.orig_rax, thread.call = nr & WORD, None  # as _forget: most calls end here
             thread.progress = thread.undo = None
+            if thread.kept is not None:
+                kept_files.let_go(task)
             task.cpu.set_result(result)
+
+    def _forget(self, task: Task) -> None:
+        """Remember nothing of a call that is over."""
+        thread = task.thread
+        thread.call = thread.progress = thread.undo = None
+        if thread.kept is not None:
+            kept_files.let_go(task)
 
     def finish(self, task: Task, result: int) -> None:
         """Let a call return."""
         thread = task.thread
         if thread.call is not None:
             thread.orig_rax = thread.call[0] & WORD
-        thread.call = thread.progress = thread.undo = None
+        self._forget(task)
         task.attention |= thread.saved_mask is not None
         if task.alive and task.is_held:  # at an event of the call, which has not returned yet
             task.cpu.set_result(-errno.ENOSYS)

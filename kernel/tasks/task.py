@@ -562,6 +562,8 @@ class Task:
         if self.exit_status is None:
             if self.thread.undo is not None:
                 self.thread.undo_call()
+            if self.thread.kept is not None:
+                load("pkern.kernel.tasks.kept_files").let_go(self)
             robust.release(self)
         if self.exit_status is not None:  # or killed for the memory that this took
             return

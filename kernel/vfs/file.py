@@ -17,6 +17,8 @@ from pkern.kernel.vfs.inode import MAY_READ, MAY_WRITE, Inode
 from pkern.kernel.vfs.mounts import NOATIME, NODIRATIME, NOEXEC, RDONLY
 
 if TYPE_CHECKING:
+    from collections import ChainMap
+
     from pkern.kernel.vfs.async_io import AsyncWatcher
     from pkern.kernel.vfs.machine import Caller, Holder, Machine
     from pkern.kernel.vfs.mounts import Mount
@@ -232,9 +234,11 @@ class FdTable:
     """The descriptors of a task, or of those that share them: lowest free number first.
 
     pid: of the process that it was made for. Record locks belong to the table, as in Linux.
+    found: where a call finds its open files: in files, but for one that is made again after others
+    have closed its descriptors (kept_files).
     """
 
-    __slots__ = ("_free_from", "_kernel", "_limits", "cloexec", "files", "pid", "users")
+    __slots__ = ("_free_from", "_kernel", "_limits", "cloexec", "files", "found", "pid", "users")
 
     def __init__(
         self, task: Holder, files: dict[int, File], cloexec: set[int], free_from: int = 0
@@ -244,6 +248,7 @@ class FdTable:
         self.pid = task.tgid
         self.users = 1  # tasks
         self.files = files
+        self.found: ChainMap[int, File] | dict[int, File] = files
         self.cloexec = cloexec
         self._free_from = free_from  # every descriptor below is in use
 
@@ -255,14 +260,14 @@ class FdTable:
 
     def get_raw(self, fd: int) -> File:
         """Return the open file, also one that only names a place (O_PATH). Errors: EBADF."""
-        file = self.files.get(fd)
+        file = self.found.get(fd)
         if file is None:
             raise SyscallError(errno.EBADF)
         return file
 
     def get(self, fd: int) -> File:
         """Return the open file. Errors: EBADF."""
-        file = self.files.get(fd)
+        file = self.found.get(fd)
         if file is None or file.flags & O_PATH:
             raise SyscallError(errno.EBADF)
         return file
@@ -347,6 +352,7 @@ class FdTable:
     def _close_all(self) -> None:
         """Close every descriptor, lowest first; with the last one every record lock goes."""
         files, self.files, self.cloexec, self._free_from = self.files, {}, set(), 0
+        self.found = self.files
         if self._kernel.vfs.locked:
             self._kernel.vfs.locks.drop_owner(self)
         with self._kernel.vfs.ends_late:

@@ -251,6 +251,9 @@ def set_lock(task: Task, fd: int, raw: bytes, owner: object, wait: Callable[[Any
         wait(file.inode)
     task.kernel.vfs.locks.set_record(file.inode, wanted)
     wake(file.inode)
+    if owner is not file and task.fds.files.get(fd) is not file:  # closed while it waited
+        task.kernel.vfs.locks.set_record(file.inode, wanted._replace(kind=F_UNLCK))
+        raise SyscallError(errno.EBADF)
     return 0
 
 

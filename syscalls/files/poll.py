@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import errno
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.clock import SECOND
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.tasks.kept_files import found_by
 from pkern.kernel.tasks.signal.signals import set_blocked
 from pkern.kernel.vfs.file import POLLNVAL
 from pkern.kernel.vfs.inode import POLLIN, POLLOUT
@@ -77,6 +78,12 @@ def wait_for(
         restart=restart,
         interrupted=store_left,
     )
+
+
+def watched(task: Task, fds: Iterable[int]) -> list[File]:
+    """Return the open files that a call waits for: by the descriptors as they were at first."""
+    found = (found_by(task, fd) for fd in fds)
+    return [file for file in found if file is not None]
 
 
 def no_store() -> None:
@@ -172,20 +179,20 @@ def _look(task: Task, wanted: list[tuple[int, int]]) -> list[int]:
     """Return revents for each (fd, events)."""
     found = []
     for fd, events in wanted:
-        file = task.fds.files.get(fd)
-        if fd < 0:
-            found.append(0)
-        elif file is None:
-            found.append(POLLNVAL)
-        else:
-            found.append(file.ready() & (events & 0xFFFF | ALWAYS))
+        found.append(0 if fd < 0 else _ready(task, fd) & (events & 0xFFFF | ALWAYS))
     return found
+
+
+def _ready(task: Task, fd: int) -> int:
+    """Return the POLL* bits of what a descriptor names now, if anything."""
+    file = task.fds.files.get(fd)
+    return POLLNVAL if file is None else file.ready()
 
 
 def _poll(
     task: Task, wanted: list[tuple[int, int]], deadline: int | None, left: Callable[[], None]
 ) -> list[int]:
-    files = [task.fds.files[fd] for fd, _ in wanted if fd in task.fds.files]
+    files = watched(task, [fd for fd, _ in wanted])
     restart = Restart.CONTINUE if left is no_store else Restart.REST
     wait_for(task, lambda: sum(map(bool, _look(task, wanted))), files, deadline, left, restart)
     return _look(task, wanted)
@@ -257,14 +264,14 @@ def _sets_in(task: Task, count: int, addresses: tuple[int, ...], word: int) -> l
     for addr in addresses:
         bits = int.from_bytes(task.mm.copy_in(addr, nbytes), "little") if addr else 0
         found.append({fd for fd in range(count) if bits >> fd & 1})
-    if any(fd not in task.fds.files for fds in found for fd in fds):
+    if task.thread.progress is None and not task.fds.files.keys() >= set().union(*found):
         raise SyscallError(errno.EBADF)
     return found
 
 
 def _selected(task: Task, sets: list[set[int]]) -> list[set[int]]:
     """Return those descriptors of each set that are ready."""
-    bits = {fd: task.fds.get_raw(fd).ready() for fds in sets for fd in fds}
+    bits = {fd: _ready(task, fd) for fds in sets for fd in fds}
     return [
         {fd for fd in fds if bits[fd] & asked} for fds, asked in zip(sets, SELECTED, strict=True)
     ]
@@ -286,7 +293,7 @@ def wait_in_sets(
         addresses = (0, 0, 0)  # nobody looks at them
     sets = _sets_in(task, count, addresses, word)
     deadline = deadline_of(task, timeout)
-    files = [task.fds.get_raw(fd) for fd in sorted(set().union(*sets))]
+    files = watched(task, sorted(set().union(*sets)))
     store_rest = left(deadline)
 
     def look() -> int:

@@ -31,6 +31,7 @@ class Chosen(NamedTuple):
     nr_words: int
 
 
+NO_CALL = Chosen("", 0)
 SOCKET_CALLS = {
     1: Chosen("socket", 3),
     2: Chosen("bind", 3),

@@ -8,6 +8,7 @@ below 4 GiB. Source: Linux 6.18 arch/x86/entry/syscalls/syscall_32.tbl.
 from __future__ import annotations
 
 import errno
+import struct
 from typing import TYPE_CHECKING
 
 from pkern.kernel.core import lib
@@ -19,6 +20,7 @@ from pkern.syscalls.ia32 import bundles, files, signals, tasks, waits
 from pkern.syscalls.ia32.forms import FORMS
 from pkern.syscalls.ia32.numbers import NAMES
 from pkern.syscalls.ia32.shapes import SHAPES
+from pkern.syscalls.numbers import NAMES as NATIVE_NAMES
 from pkern.syscalls.table import TABLE
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ ROOMS = (
     waits,
 )  # whose calls are in FORMS once imported
 PLACING = frozenset({"mmap", "mmap2", "mremap", "shmat", "ipc"})
+FORM_OF = {"fcntl64": "fcntl", "_newselect": "select"}
 LOW_TOP = 0xFFFF_E000  # where i386 programs end
 MOST_GAP = LOW_TOP // 6 * 5
 
@@ -59,6 +62,28 @@ def _make(task: Task, name: str, registers: tuple[int, ...]) -> int:
     if shape is None or shape.nr not in scheduler.calls.table:
         raise SyscallError(errno.ENOSYS)
     return scheduler.calls.table[shape.nr](task, *shape.registers(registers))
+
+
+def native(task: Task, nr: int, registers: tuple[int, ...]) -> tuple[str, tuple[int, ...]]:
+    """Return the native call that one of the i386 table comes to, and its words; "": none."""
+    name, registers = NAMES.get(nr, ""), tuple(register & HALF for register in registers)
+    if name == "socketcall":
+        name, count = bundles.SOCKET_CALLS.get(registers[0], bundles.NO_CALL)
+        return name, _words_at(task, registers[1], count)
+    if name == "select":
+        return name, _words_at(task, registers[0], waits.OLD_SELECT.size // 4)
+    if name in FORMS:
+        name = name.removesuffix("_time64")
+        return FORM_OF.get(name, name), registers
+    shape = SHAPES.get(name)
+    if shape is None:
+        return "", registers
+    return NATIVE_NAMES[shape.nr], shape.registers(registers)
+
+
+def _words_at(task: Task, addr: int, count: int) -> tuple[int, ...]:
+    """Return six words, of which so many are at an address: 0 where they cannot be looked at."""
+    return struct.unpack("<6I", task.mm.glimpse(addr, 4 * count).ljust(24, b"\0"))
 
 
 def _make_below_4g(task: Task, name: str, registers: tuple[int, ...]) -> int:

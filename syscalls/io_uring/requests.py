@@ -248,7 +248,7 @@ class Request:
 
     def _work(self) -> tuple[int, int]:
         """Make the call once; return its result and a completion's flags."""
-        thread, files, entry = self.task.thread, self.task.fds.files, self.entry
+        thread, files, entry = self.task.thread, self.task.fds.found, self.entry
         assert self.operation is not None
         before, thread.progress = thread.progress, self.progress
         self.marks = 0

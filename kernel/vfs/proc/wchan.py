@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pkern.kernel.net.socket import AF_INET, AF_INET6, AF_UNIX, SOCK_STREAM, Socket
+from pkern.kernel.tasks.kept_files import found_by
 from pkern.kernel.tasks.thread import IA32
 from pkern.kernel.vfs.pipe import PipeInode
 
@@ -106,7 +107,7 @@ def _by_file(task: Task, wait: WouldBlock, call: Made, does: int) -> str:
     if isinstance(inode, PipeInode):
         pipes = SPLICED if does == SPLICE else PIPES
         return pipes[inode.ring.nbytes > 0]
-    file = task.fds.files.get(call[1][0] & 0xFFFF_FFFF)
+    file = found_by(task, call[1][0] & 0xFFFF_FFFF)
     if file is None:
         return NOWHERE
     if isinstance(file.inode, Socket):

@@ -271,7 +271,9 @@ def test_threads_as_on_the_host(
     same_as_host(machine, program)
 
 
-@pytest.mark.parametrize("name", ["threadlocks", "threadrules", "threaduffd", "threaduffdends"])
+@pytest.mark.parametrize(
+    "name", ["threadlocks", "threadrules", "threaduffd", "threaduffdends", "keptfiles"]
+)
 def test_locks_and_rules_of_threads_as_on_the_host(
     compile_c: Compile, machine: Machine, name: str
 ) -> None:

@@ -14,8 +14,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define PAGES 8
-static int uffd;
+#define PAGES 10
+static int uffd, taken = -1; /* by the monitor from a call that faults */
 static volatile int served, threads_named;
 static pid_t expected[2];
 
@@ -35,6 +35,7 @@ static void *monitor(void *arg)
 		memset(page, 'a' + (at >> 12) % 26, sizeof(page));
 		copy.dst = at;
 		served++;
+		close(taken);
 		ioctl(uffd, UFFDIO_COPY, &copy);
 	}
 	return NULL;
@@ -46,9 +47,36 @@ static void *touch(void *arg)
 	long sum = 0;
 
 	expected[1] = syscall(SYS_gettid);
-	for (int i = 4; i < PAGES; i++)
+	for (int i = 4; i < 8; i++)
 		sum += area[i * 4096] != 0;
 	return (void *)sum;
+}
+
+static int events(int fd)
+{
+	struct pollfd entry = { .fd = fd, .events = POLLIN | POLLOUT };
+
+	poll(&entry, 1, 0);
+	return entry.revents;
+}
+
+/* A call in whose middle its descriptor is closed goes on with the file, which ends with it. */
+static void taken_away(char *area)
+{
+	int ends[2], done;
+
+	pipe(ends);
+	taken = ends[1];
+	done = write(ends[1], area, 3);
+	printf("written %d, its reader sees %x", done, events(ends[0]));
+	close(ends[0]);
+	pipe(ends);
+	write(ends[1], "hello", 5);
+	taken = ends[0];
+	done = read(ends[0], area + 4096, 5);
+	printf(", read %d %.5s, its writer sees %x\n", done, area + 4096, events(ends[1]));
+	close(ends[1]);
+	taken = -1;
 }
 
 int main(void)
@@ -81,6 +109,7 @@ int main(void)
 	pthread_create(&touching, NULL, touch, area);
 	pthread_join(touching, &sum);
 	printf("another thread: %ld, served %d, named %d\n", (long)sum, served, threads_named);
+	taken_away(area + 8 * 4096);
 	fd = open("/proc/self/mem", O_RDONLY);
 	printf("memory by /proc: %d\n", (int)pread(fd, ends, 4, (uintptr_t)area));
 	return 0;
