@@ -12,7 +12,7 @@ import errno
 from pkern.kernel.errors import MemoryFault, SyscallError
 from pkern.kernel.late import load
 from pkern.kernel.tasks import news
-from pkern.kernel.tasks.dying import end_process
+from pkern.kernel.tasks.dying import MAKES_WAY, end_process, end_thread
 from pkern.kernel.tasks.groups import is_orphaned
 from pkern.kernel.tasks.news import CLD_CONTINUED, CLD_STOPPED
 from pkern.kernel.tasks.registers import rseq
@@ -237,7 +237,10 @@ def _die_on_stack(task: Task, info: SigInfo) -> None:
 
 def _die(task: Task, info: SigInfo) -> None:
     """End a task's process by a signal, each thread once a tracer has looked who wants to."""
-    end_process(task, info.si_signo | _dump_core(task, info))
+    if info == MAKES_WAY:
+        end_thread(task, task.group.exit_code or 0)
+    else:
+        end_process(task, info.si_signo | _dump_core(task, info))
 
 
 def _dump_core(task: Task, info: SigInfo) -> int:

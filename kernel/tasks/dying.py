@@ -12,9 +12,13 @@ from pkern.kernel.typed import TYPE_CHECKING
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
 
+# To a thread that ends because another one executes a program: its process does not. The code is
+# none that a sender can give.
+MAKES_WAY = SigInfo(SIGKILL, 1 << 32)
+
 
 def is_awaited(task: Task) -> bool:
-    """Tell whether a tracer wants to look at a task before it ends."""
+    """Tell whether a tracer wants to look at a task before it ends, and has not done so yet."""
     return task.trace is not None and task.trace.awaits_end
 
 
@@ -34,11 +38,37 @@ def end_process(task: Task, status: int) -> None:
         group.exit(status)
         return
     if group.exit_code is None:
-        group.exit_code = status
+        group.exit_code, group.executes = status, None
         for other in group.living():
             if other is not task:
                 _end_other(other, status)
     end_thread(task, group.exit_code)
+
+
+def end_others(task: Task) -> bool:
+    """End the other threads for one that executes a program; tell whether nothing is left of them.
+
+    Of the leader only that it has ended; others that are traced have to be waited for, too.
+    Source: de_thread() of Linux 6.18.
+    """
+    group = task.group
+    if group.executes is None:
+        group.executes = task
+        for other in group.living():
+            if other is not task:
+                _end_for(other)
+    leader = group.leader
+    return all(one in (task, leader) for one in group.threads.values()) and (
+        leader is task or not leader.alive
+    )
+
+
+def _end_for(task: Task) -> None:
+    """End a thread for another one that executes a program, as if it had called exit(0)."""
+    if task.thread.sleeps_in_call or not is_awaited(task):
+        task.end_thread(0)
+        return
+    _end_soon(task, MAKES_WAY)
 
 
 def _end_other(task: Task, status: int) -> None:
@@ -46,6 +76,11 @@ def _end_other(task: Task, status: int) -> None:
     if not is_awaited(task):
         task.end_thread(status)
         return
+    _end_soon(task, SigInfo(SIGKILL, SI_KERNEL))
+
+
+def _end_soon(task: Task, info: SigInfo) -> None:
+    """Let a thread end when it has the turn."""
     assert task.kernel.scheduler is not None
-    task.signals.own.queue(SigInfo(SIGKILL, SI_KERNEL), task.cred.uid)
+    task.signals.own.queue(info, task.cred.uid)
     task.kernel.scheduler.delivery.signalled(task)

@@ -194,6 +194,8 @@ class Group:
     def thread_ended(self, task: Task) -> None:
         """Let go of a thread that has given everything back; with the last one the group ends."""
         self.live -= 1
+        if self.executes is not None:
+            self.kernel.wake(("executes", self))
         if self.tracees:
             self._let_tracees_go(task)
         if self.live and self.children:
@@ -237,6 +239,8 @@ class Group:
         self._count_gone(task)
         del self.threads[task.pid]
         self.kernel.tasks.release(task)
+        if self.executes is not None:
+            self.kernel.wake(("executes", self))
         if self.is_zombie and self.kernel.tasks.get(self.pid) is self.leader and self.ended:
             self._tell_of_end(self.leader)
 
@@ -265,6 +269,7 @@ class Group:
             return
         if self.exit_code is None:
             self.exit_code = status
+        self.executes = None
         leader = self.leader
         for task in self.living() if len(self.threads) > 1 else ():
             if task is not leader:

@@ -17,6 +17,7 @@ from pkern.kernel.mm.mm import Mm
 from pkern.kernel.tasks.attributes import DUMP_USER, Attributes, IoContext, IoCounters, Usage
 from pkern.kernel.tasks.children import Children
 from pkern.kernel.tasks.credentials import Credentials, Ids
+from pkern.kernel.tasks.dying import end_others
 from pkern.kernel.tasks.group import Group, Times
 from pkern.kernel.tasks.locks import robust
 from pkern.kernel.tasks.rlimits import Rlimits
@@ -513,14 +514,11 @@ class Task:
         self.kernel.watch.executed(self, pid, name)
 
     def _stand_alone(self) -> None:
-        """End the process's other threads, and lead it."""
-        group = self.group
-        group.executes = self
-        for task in group.living():
-            if task is not self:
-                if task.trace is not None:
-                    task.trace.end()  # which is told of the execve instead
-                task.end_thread(0)
+        """End the process's other threads, and lead it, who may have to be waited for before."""
+        group, leader = self.group, self.group.leader
+        end_others(self)
+        if leader is not self and leader.trace is not None:
+            leader.trace.end()  # its tracer is told of the execve instead
         group.take_lead(self)
         group.executes = None
 

@@ -93,7 +93,8 @@ class Trace:
     says of the stop, as the upper bits of a status. told: wait has said so. siginfo: what the stop
     is about; None: nothing. message: PTRACE_GETEVENTMSG's. trap: 1: it is to stop as soon as it
     can, at PTRACE_EVENT_STOP, if not at something else. notify: 1: the same because its process has
-    stopped or goes on. listens: 1: it stays stopped, and is told of when that changes.
+    stopped or goes on. listens: 1: it stays stopped, and is told of when that changes. end_shown:
+    1: it has stopped before its end.
     """
 
     def __init__(self, task: Task, tracer: Task, options: int = 0, seized: int = 0) -> None:
@@ -111,6 +112,7 @@ class Trace:
         self.message = 0
         self.trap = self.notify = 0
         self.listens = 0
+        self.end_shown = 0
         tracer.group.tracees[task] = self
 
     @property
@@ -135,8 +137,8 @@ class Trace:
 
     @property
     def awaits_end(self) -> bool:
-        """Whether the tracer wants to look at the task before it ends."""
-        return self.wants(Event.EXIT)
+        """Whether the tracer wants to look at the task before it ends, and has not done so yet."""
+        return self.wants(Event.EXIT) and not self.end_shown
 
     def wants(self, event: int) -> bool:
         """Tell whether the task stops at an event."""
@@ -182,7 +184,8 @@ class Trace:
         self._notify(At.EVENT, SIGTRAP | event << EVENT_SHIFT, then, message)
 
     def hold_at_end(self, status: int, then: Then) -> None:
-        """Stop before the task ends. status: as wait4 has it."""
+        """Stop before the task ends, once. status: as wait4 has it."""
+        self.end_shown = 1
         self.hold_at_event(Event.EXIT, status, then)
 
     def hold_in_handler(self) -> None:

@@ -8,7 +8,7 @@ import struct
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.cpu.processor import Context
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.tasks.dying import end_process
+from pkern.kernel.tasks.dying import end_others, end_process
 from pkern.kernel.tasks.program import exec as execution
 from pkern.kernel.tasks.program.exec import Wanted
 from pkern.kernel.tasks.signal.sending import send_to_thread
@@ -17,7 +17,7 @@ from pkern.kernel.tasks.thread import INT80, SYSCALL, entry_of
 from pkern.kernel.tasks.trace import Event as TraceEvent
 from pkern.kernel.typed import TYPE_CHECKING
 from pkern.kernel.vfs.walk import Last, need_read
-from pkern.kernel.wait import RegistersSet
+from pkern.kernel.wait import RegistersSet, Restart, WouldBlock
 from pkern.syscalls.files.at import (
     AT_EMPTY_PATH,
     AT_FDCWD,
@@ -29,7 +29,7 @@ from pkern.syscalls.table import INT, PATH, SINT, syscall
 from pkern.syscalls.tasks.death import end
 
 if TYPE_CHECKING:
-    from pkern.kernel.tasks.program.exec import Strings
+    from pkern.kernel.tasks.program.exec import Program, Strings
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.tasks.trace import Trace
 
@@ -100,13 +100,26 @@ def _execute(task: Task, wanted: Wanted, strings: Strings) -> int:
     old_pid = task.trace.tracer.number_of(task.pid) if task.trace else 0
     try:
         with task.kernel.vfs.ends_late:
-            task.become(execution.load(task, wanted, strings))
+            task.become(_alone(task, wanted, strings))
     except execution.Lost:
         end(task, end_process, SIGSEGV)
         return 0
     if task.trace is not None:
         _tell_of_exec(task, task.trace, old_pid)
     raise RegistersSet
+
+
+def _alone(task: Task, wanted: Wanted, strings: Strings) -> Program:
+    """Return the program once the other threads have ended. Errors: as execve, WouldBlock."""
+    program: Program = task.thread.progress or execution.load(task, wanted, strings)
+    if task.ends or not end_others(task):  # who is killed meanwhile sleeps once more
+        raise WouldBlock(
+            ("executes", task.group),
+            progress=program,
+            restart=Restart.NEVER,
+            interrupted=program.drop,
+        )
+    return program
 
 
 def _check(task: Task, wanted: Wanted, strings: Strings) -> int:

@@ -68,6 +68,11 @@ class Program(NamedTuple):
     argv: list[str]
     rights: Rights
 
+    def drop(self) -> None:
+        """Give it up: nobody runs it."""
+        self.mm.put()
+        self.exe.put()
+
 
 class Wanted(NamedTuple):
     """What execve is asked to run, by a path or by an open file.

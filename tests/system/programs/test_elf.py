@@ -272,7 +272,8 @@ def test_threads_as_on_the_host(
 
 
 @pytest.mark.parametrize(
-    "name", ["threadlocks", "threadrules", "threaduffd", "threaduffdends", "keptfiles"]
+    "name",
+    ["threadlocks", "threadrules", "threaduffd", "threaduffdends", "keptfiles", "tracedexec"],
 )
 def test_locks_and_rules_of_threads_as_on_the_host(
     compile_c: Compile, machine: Machine, name: str
