@@ -42,11 +42,15 @@ $(BIN)/python: | need-tools
 	@echo "Making $(VENV), a Python environment for pkern alone ..."
 	@$(PYTHON) -m venv $(VENV)
 
-# Libraries and the editable installation (which compiles the core once).
+# The editable installation (which compiles the core once), then what it requires: what is installed
+# is not built again. Each step may take minutes.
 $(VENV)/installed: pyproject.toml setup.py | $(BIN)/python
-	@echo "Fetching the libraries, then compiling the $(words $(CORE_C)) files of the C core ..."
+	@echo "1 of 3: fetching pip, setuptools and cffi, which build the package ..."
 	@$(BIN)/python -m pip install -qq --upgrade pip "setuptools>=77" "cffi>=1.16"
-	@$(BIN)/python -m pip install -qq --no-build-isolation -e '.[emulators,pretty,pictures,view,cluster,fuse,test,dev]'
+	@echo "2 of 3: compiling the $(words $(CORE_C)) files of the C core ..."
+	@$(BIN)/python -m pip install -qq --no-build-isolation --no-deps -e .
+	@echo "3 of 3: fetching the libraries of emulators, pictures, tests and checks ..."
+	@$(BIN)/python -m pip install -qq 'pkern[emulators,pretty,pictures,view,cluster,fuse,test,dev]'
 	@touch $@
 	@touch $(VENV)/core-built
 
