@@ -4,11 +4,19 @@ Every other room imports from here, never from `_core`. core_api.h says what eac
 Errors: ImportError, by this package's name, where there is no core that fits.
 """
 
-from pkern.kernel.core.interface import interface
+import os
+
+from pkern.kernel.core.interface import CORE, interface
 
 try:
     from pkern.kernel.core._core import ffi, lib
 except ImportError as error:  # a clone that was never built, or a build for another Python
+    if not os.path.isdir(CORE):
+        raise ImportError(
+            "pkern cannot run out of an archive, as the host loads its C core from a file of its "
+            "own; unpack it, or `pip install .`",
+            name=__name__,
+        ) from error
     raise ImportError(
         "the C core of pkern is not built for this Python; run `make build` in the project's "
         f"folder, or `pip install .` (the loader said: {error})",

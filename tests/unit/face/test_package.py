@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
 import pkern
+from pkern.kernel import core
 
 
 def test_every_public_name_is_there_and_listed() -> None:
@@ -62,6 +64,21 @@ def test_a_core_of_other_sources_is_refused_in_a_sentence(tmp_path: Path) -> Non
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("pkern: the C core of pkern was built from another version")
     assert "make build" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_an_archive_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    """Python runs zipapps, but no host loads a shared library out of one."""
+    app, room = tmp_path / "app.pyz", Path(core.__file__).parent
+    with zipfile.ZipFile(app, "w") as archive:
+        archive.writestr("__main__.py", "import pkern.kernel.core\n")
+        for place in ("pkern", "pkern/kernel"):
+            archive.writestr(f"{place}/__init__.py", "")
+        for name in ("__init__.py", "interface.py"):
+            archive.write(room / name, f"pkern/kernel/core/{name}")
+    command = [sys.executable, "-S", str(app)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("ImportError: pkern cannot run out of an archive, as the host loads")
 
 
 def test_importing_pkern_brings_in_nothing_of_it() -> None:
