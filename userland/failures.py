@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 
+from pkern.kernel.arguments import did_you_mean
+
 FLOORS = ("kernel", "syscalls", "userland")
 
 
@@ -22,7 +24,18 @@ def own_traceback(error: BaseException) -> str:
     if not own and not isinstance(error, SyntaxError):
         raise error
     shown = ["Traceback (most recent call last):\n", *traceback.format_list(own)] if own else []
-    return "".join([*shown, *traceback.format_exception_only(error)])
+    what, *notes = traceback.format_exception_only(error)
+    return "".join([*shown, what.rstrip("\n"), _meant(error, what), "\n", *notes])
+
+
+def _meant(error: BaseException, told: str) -> str:
+    """Return the guess that Python makes when it ends by a wrong attribute, if it is not told yet.
+
+    Python 3.11 makes none where others show the traceback.
+    """
+    if not isinstance(error, AttributeError) or error.obj is None or "id you mean" in told:
+        return ""
+    return did_you_mean(error.name, [name for name in dir(error.obj) if name[0] != "_"])
 
 
 def status_of(leaving: SystemExit) -> tuple[int, str]:

@@ -108,7 +108,7 @@ class Sys(Calls):
             """Return one of Linux's calls that this kernel lacks: ENOSYS, noted once in the log."""
             if name in NUMBERS:
                 return partial(self._missing, NUMBERS[name])
-            hint = did_you_mean(name, [*dir(type(self)), *NUMBERS])
+            hint = did_you_mean(name, [one for one in (*dir(self), *NUMBERS) if one[0] != "_"])
             # The object is not named, or Python would guess once more.
             raise AttributeError(f"Linux has no call or constant '{name}'{hint}", name=name)
 

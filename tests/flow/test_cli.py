@@ -357,6 +357,9 @@ def test_a_host_directory_that_does_not_exist(capsys, tmp_path):
         ("def main(sys):\n    sys.open('/nope', 0, 0)\n", "[Errno 2]"),
         ("def main(sys):\n    x = (\n", "SyntaxError"),
         ("import math\nmath.nope\ndef main(sys): pass\n", "AttributeError"),
+        ("def main(sys):\n    sys.kernel.sysctls\n", "id you mean"),
+        ("def main(sys):\n    sys.kernel.counters.pswout\n", "id you mean"),
+        ("def main(sys):\n    sys.kernel.sysctl['vm.nonliner']\n", "did you mean vm.nonlinear?"),
     ],
 )
 def test_a_failing_program_sees_its_own_lines_only(capsys, tmp_path, text, shown):

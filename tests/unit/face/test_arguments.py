@@ -214,6 +214,8 @@ def test_loads_and_stores_of_odd_ranges(root: Sys) -> None:
 def test_a_misspelt_call_is_guessed(root: Sys) -> None:
     with pytest.raises(AttributeError, match=r"'mmpa'; did you mean mmap\?"):
         root.mmpa(0)  # type: ignore[attr-defined]
+    with pytest.raises(AttributeError, match=r"'kernal'; did you mean kernel\?"):
+        root.kernal  # type: ignore[attr-defined]  # noqa: B018
     with pytest.raises(AttributeError, match=r"did you mean PROT_READ\?"):
         root.PROT_RAED  # type: ignore[attr-defined]  # noqa: B018
 

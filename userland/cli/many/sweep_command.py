@@ -156,6 +156,8 @@ def _rules(texts: Sequence[str]) -> tuple[Rule, ...]:
 
 def _told(sweep: Sweep, groups: Sequence[Group[str]], options: argparse.Namespace) -> list[str]:
     lines = [f"without a failure: {sweep.good.told()}", f"positions: {len(sweep.ends)}", ""]
+    if not sweep.ends:
+        lines.append("nothing that could have failed was asked for: nothing was tested")
     for group in groups:
         lines.append(f"{len(group.led):6}  {group.meaning.value}: {group.end.told()}")
         new = [what for what in group.end.left if what not in sweep.good.left]
