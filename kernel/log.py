@@ -53,6 +53,9 @@ class Log:
         self.dmesg_restrict = 0  # kernel.dmesg_restrict
         self._level_before: int | None = None  # the console's, while it is off
 
+    def __repr__(self) -> str:
+        return f"<Log of {len(self._records)} lines>"
+
     def write(self, level: int, text: str) -> None:
         """Append text at a kernel log level (0 emergency .. 7 debug)."""
         self._records.append(Record(self._written, self._clock.now_ns, level, text))

@@ -64,6 +64,9 @@ class SysctlTable:
         self._entries = {entry.name: entry for entry in (*ENTRIES, *KEPT)}
         self._own = {e.name: e.default for e in self._entries.values() if e.owner == "table"}
 
+    def __repr__(self) -> str:
+        return f"<SysctlTable of {len(self._entries)} names>"
+
     # ---- looking ----
 
     def entries(self) -> list[Entry]:

@@ -14,7 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pkern.kernel.arguments import keywords, number, of_type, to_call
+from pkern.kernel.arguments import did_you_mean, keywords, number, of_type, to_call
 from pkern.kernel.clock import TimeIsUp
 from pkern.kernel.cpu.vsyscall import AREA as VSYSCALLS
 from pkern.kernel.errors import SyscallError
@@ -56,6 +56,10 @@ TYPES: dict[str, tuple[type, ...]] = {
 SIGNALLED, TIME_IS_UP = 128, 124  # exit statuses, as a shell and timeout(1) give them
 
 
+# What subprocess calls the same in its CompletedProcess.
+AS_SUBPROCESS = {"args": "argv", "returncode": "status", "stdout": "out", "stderr": "err"}
+
+
 @dataclass(frozen=True, slots=True)
 class Completed:
     """What a program in machine code did.
@@ -79,6 +83,13 @@ class Completed:
     signals: tuple[SigInfo, ...]
     time_ns: int
     alloc_failed: bool
+
+    if not TYPE_CHECKING:  # a checker knows what there is
+
+        def __getattr__(self, name: str) -> Any:
+            """Say which attribute is meant. Errors: AttributeError."""
+            hint = did_you_mean(AS_SUBPROCESS.get(name, name), self.__slots__)
+            raise AttributeError(f"Completed has no attribute '{name}'{hint}", name=name)
 
 
 @dataclass(slots=True)

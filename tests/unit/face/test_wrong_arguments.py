@@ -1,5 +1,7 @@
 """What the Python face says of arguments that cannot be, and of a machine that is closed."""
 
+import copy
+import pickle
 import subprocess
 import sys as host
 from pathlib import Path
@@ -65,6 +67,15 @@ def test_what_a_program_cannot_be_given(argv, given, kind, words):
     with pytest.raises(kind) as caught:
         pkern.run(BUSYBOX, *argv, **given)
     assert words in str(caught.value)
+
+
+@needs_busybox
+def test_what_a_completed_program_lacks_is_guessed():
+    ran = pkern.run(BUSYBOX, "echo", "one")
+    assert copy.copy(ran) == pickle.loads(pickle.dumps(ran)) == ran
+    for name, meant in (("stdout", "out"), ("returncode", "status"), ("sginal", "signal")):
+        with pytest.raises(AttributeError, match=rf"'{name}'; did you mean {meant}\?"):
+            getattr(ran, name)
 
 
 @needs_busybox
@@ -139,6 +150,11 @@ def test_a_sysctl_that_cannot_be(kernel, name, value, note):
         with pytest.raises(FileNotFoundError) as caught:
             _ = kernel.sysctl[name]
         assert caught.value.__notes__ == [note]
+
+
+def test_parts_of_a_machine_show_themselves(kernel):
+    assert repr(kernel.log) == f"<Log of {len(kernel.log.lines())} lines>"
+    assert repr(kernel.sysctl) == f"<SysctlTable of {len(list(kernel.sysctl))} names>"
 
 
 def test_a_sysctl_may_be_true(kernel):
