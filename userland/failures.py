@@ -33,7 +33,9 @@ def _meant(error: BaseException, told: str) -> str:
 
     Python 3.11 makes none where others show the traceback.
     """
-    if not isinstance(error, AttributeError) or error.obj is None or "id you mean" in told:
+    if not isinstance(error, AttributeError) or "id you mean" in told:
+        return ""
+    if error.obj is None or error.name is None:  # raised without them
         return ""
     return did_you_mean(error.name, [name for name in dir(error.obj) if name[0] != "_"])
 
