@@ -168,7 +168,8 @@ enum file_mode {
 	FILE_ZERO = 32,
 	FILE_PAGEWISE = 64, /* a fault maps one page: no fault-around */
 	FILE_APART = 128,   /* its VMAs do not join: attachments, which are counted */
-	FILE_NO_EXEC = 256  /* of a file system whose files are no programs: /proc, pipes */
+	FILE_NO_EXEC = 256, /* of a file system whose files are no programs: /proc, pipes */
+	FILE_GIGANTIC = 512 /* of pages of 1 GiB, of which there are none: mmap is ENOMEM */
 };
 
 /* clang-format on */

@@ -302,9 +302,9 @@ static int64_t map_region(mm *mm, uint64_t start, uint64_t len, uint64_t vm_flag
 /* PR_SET_MDWE: no memory that can be written becomes code, now or by a later call. */
 static bool gains_execution(const mm *mm, uint64_t old, uint64_t new)
 {
-	if (!mm->mdwe || !(new & VM_EXEC))
+	if (!mm->mdwe || !(new &VM_EXEC))
 		return false;
-	return new & VM_WRITE || !(old & VM_EXEC);
+	return new &VM_WRITE || !(old & VM_EXEC);
 }
 
 static uint64_t implied_rights(const mm *mm, uint64_t prot)
@@ -462,6 +462,11 @@ static int64_t choose_place(mm *mm, uint64_t addr, uint64_t *len, uint64_t flags
 
 static uint64_t last_byte(const file *f) { return f->mode & FILE_NO_END ? UINT64_MAX : INT64_MAX; }
 
+static uint64_t file_unit(const file *f)
+{
+	return f->mode & FILE_GIGANTIC ? GIGANTIC_PAGES : HUGE_PAGES;
+}
+
 static int64_t lock_rights(mm *mm, uint64_t vm_flags, uint64_t flags, uint64_t len)
 {
 	if (flags & MAP_LOCKED && !may_lock(mm) && mm->limits->memlock == 0)
@@ -508,8 +513,10 @@ int64_t mm_mmap_file(mm *mm, uint64_t addr, uint64_t len, uint64_t prot, uint64_
 		err = kind_flags(f, prot, flags, &vm_flags);
 	if (!err && f && f->mapping->flags & MAPPING_SECRET && !lock_allowed(mm, vm_flags, len))
 		err = -EAGAIN;
-	if (!err && f && vm_flags & VM_HUGETLB && pgoff % HUGE_PAGES)
+	if (!err && f && vm_flags & VM_HUGETLB && pgoff % file_unit(f))
 		err = -EINVAL;
+	if (!err && f && f->mode & FILE_GIGANTIC)
+		err = flags & MAP_FIXED && addr % (GIGANTIC_PAGES * PAGE_SIZE) ? -EINVAL : -ENOMEM;
 	if (err)
 		return err;
 	if (vm_flags & (VM_SPECIAL | VM_HUGETLB | VM_DROPPABLE))

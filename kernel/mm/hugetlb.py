@@ -13,6 +13,7 @@ import errno
 from pkern.kernel.errors import SyscallError
 
 HUGE_SIZE = 2 << 20  # bytes
+GIGANTIC_SIZE = 1 << 30  # of a pool that is always empty
 HUGE_SHIFT = 26  # where mmap, memfd_create and shmget take log2 of the page size
 HUGE_2MB = 21 << HUGE_SHIFT
 HUGE_1GB = 30 << HUGE_SHIFT

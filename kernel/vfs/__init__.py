@@ -547,7 +547,7 @@ class Vfs:
         Errors: ENOSPC.
         """
         huge = flags & MFD_HUGETLB
-        kind = load("pkern.kernel.vfs.fs.hugetlbfs").HugeInode if huge else MappedInode
+        kind = load("pkern.kernel.vfs.fs.hugetlbfs").kind_asked(flags) if huge else MappedInode
         mode = 0o666 if flags & MFD_NOEXEC_SEAL else 0o777
         inode = kind(self.kernel, mode, task.uid, task.gid)
         inode.nlink = 0

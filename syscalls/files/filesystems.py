@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.mm import hugetlb, policy_asked
+from pkern.kernel.mm import policy_asked
 from pkern.kernel.mm import policy as policies
 from pkern.kernel.namespaces.base import PID
 from pkern.kernel.namespaces.pid import PidNamespace
 from pkern.kernel.tty.devpts import MOST_TERMINALS, DevPts
 from pkern.kernel.values import NamedTuple
-from pkern.kernel.vfs.fs.hugetlbfs import HugetlbFs
+from pkern.kernel.vfs.fs.hugetlbfs import FILE_KINDS, HugetlbFs
 from pkern.kernel.vfs.fs.nsfs import NsInode
 from pkern.kernel.vfs.fs.ramfs import RamFs
 from pkern.kernel.vfs.fs.tmpfs import NO_LIMIT, TmpFs
@@ -185,8 +185,12 @@ def _set_policy(fs: TmpFs, text: str) -> None:
         fs.policy = policy
 
 
-def _set_page_size(fs: TmpFs, text: str) -> None:
-    if _count(text) != hugetlb.HUGE_SIZE:
+def _set_page_size(fs: HugetlbFs, text: str) -> None:
+    fs.use_pages(_count(text))
+
+
+def _need_page_size(fs: HugetlbFs, text: str) -> None:
+    if _count(text) not in FILE_KINDS:
         raise SyscallError(errno.EINVAL)
 
 
@@ -354,7 +358,7 @@ TOLERANT = RamFs  # it passes over what it does not know
 # What may be changed later, by MS_REMOUNT or fspick.
 LATER: Setters = {
     RamFs: {"mode": _need_octal},
-    HugetlbFs: KEPT | dict.fromkeys(HUGE_SIZES, _need_size) | {"pagesize": _set_page_size},
+    HugetlbFs: KEPT | dict.fromkeys(HUGE_SIZES, _need_size) | {"pagesize": _need_page_size},
     TmpFs: KEPT | LIMITS | {"noswap": _keep_noswap},
     DevPts: TERMINALS,
     ProcFs: PROCESSES | {"pidns": _keep_pid_ns},

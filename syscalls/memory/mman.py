@@ -64,7 +64,7 @@ def _file_handle(task: Task, addr: int, fd: int, flags: int, offset: int) -> tup
     return file.mapping_handle(), file.inode.place_of(offset, addr)
 
 
-@syscall(9, "mmap", INT, INT, INT, INT, INT, INT, partly="MAP_HUGETLB: 2 MiB only")
+@syscall(9, "mmap", INT, INT, INT, INT, INT, INT, partly="MAP_HUGETLB: 2 MiB only; of 1 GiB ENOMEM, also with MAP_NORESERVE")
 def mmap(
     task: Task, addr: int, length: int, prot: int, flags: int, fd: int = -1, offset: int = 0
 ) -> int:

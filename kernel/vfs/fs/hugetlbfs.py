@@ -6,8 +6,8 @@ import errno
 
 from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.mm.hugetlb import HUGE_SIZE
-from pkern.kernel.typed import TYPE_CHECKING
+from pkern.kernel.mm.hugetlb import GIGANTIC_SIZE, HUGE_1GB, HUGE_SIZE, SIZE_MASK
+from pkern.kernel.typed import TYPE_CHECKING, Any
 from pkern.kernel.vfs.fs.ramfs import HolelessInode
 from pkern.kernel.vfs.fs.tmpfs import NO_LIMIT, Room, TmpFs, TmpfsDir
 from pkern.kernel.vfs.inode import UNWRITTEN, Inode
@@ -31,9 +31,30 @@ class HugeInode(HolelessInode):
         self.kernel.memory.call(None, lib.mapping_promise, self.mapping, self.size)
 
     def truncate(self, size: int) -> None:
-        if size % HUGE_SIZE:
+        if size % self.block_size:
             raise SyscallError(errno.EINVAL)
         super().truncate(size)
+
+
+class GiganticInode(HugeInode):
+    """A file of pages of 1 GiB: it has a size, and never a page."""
+
+    block_size = GIGANTIC_SIZE
+
+    def allocate(self, pos: int, nbytes: int) -> None:
+        raise SyscallError(errno.ENOSPC)
+
+    def file_handle(self, mode: int, cookie: int) -> Any:
+        return super().file_handle(mode | lib.FILE_GIGANTIC, cookie)
+
+
+def kind_asked(flags: int) -> type[HugeInode]:
+    """Return of what kind a memfd of large pages is, by MFD_* flags that have been checked."""
+    return GiganticInode if flags & SIZE_MASK == HUGE_1GB else HugeInode
+
+
+FILE_KINDS = {kind.block_size: kind for kind in (HugeInode, GiganticInode)}
+SIZES = {HUGE_SIZE: "2M", GIGANTIC_SIZE: "1024M"}  # as mounts show them
 
 
 class HugetlbFs(TmpFs):
@@ -45,25 +66,30 @@ class HugetlbFs(TmpFs):
 
     name = "hugetlbfs"
     magic = 0x958458F6
-    block_size = HUGE_SIZE
     usual_mode = 0o755
     mode_digits = 1
     entry_bytes = 0
     can_whiteout = False
-    file_kind = HugeInode
 
     def __init__(self, kernel: Machine) -> None:
         super().__init__(kernel)
-        self.root.block_size = HUGE_SIZE
+        self.use_pages(HUGE_SIZE)
         self.quota.max = NO_LIMIT
         self.sizes: dict[str, tuple[int, str]] = {}
+
+    def use_pages(self, size: int) -> None:
+        """Have files of pages of so many bytes. Errors: EINVAL: there are no such pages."""
+        if size not in FILE_KINDS:
+            raise SyscallError(errno.EINVAL)
+        self.file_kind = FILE_KINDS[size]
+        self.block_size = self.root.block_size = size
 
     def create(self) -> None:
         """Have what its mount asked for. Errors: EINVAL (min_size above size), ENOMEM."""
         most, least = self._pages("size"), self._pages("min_size")
         if most is not None and least is not None and least > most:
             raise SyscallError(errno.EINVAL)
-        if self.max_inodes == 0:
+        if self.max_inodes == 0 or (least and self.block_size == GIGANTIC_SIZE):
             raise SyscallError(errno.ENOMEM)
         self.quota.max = NO_LIMIT if most is None else most
         memory = self.kernel.memory
@@ -74,15 +100,17 @@ class HugetlbFs(TmpFs):
         if name not in self.sizes:
             return None
         value, unit = self.sizes[name]
-        pool = int(self.kernel.memory.counters.nr_huge)
-        return value * pool // 100 if unit else value // HUGE_SIZE
+        is_usual = self.block_size == HUGE_SIZE
+        pool = int(self.kernel.memory.counters.nr_huge) if is_usual else 0
+        return value * pool // 100 if unit else value // self.block_size
 
     @property
     def options(self) -> list[str]:
         inodes = [] if self.max_inodes is None else [f"nr_inodes={self.max_inodes}"]
         sizes = {"size": self.quota.max, "min_size": self.quota.min}
-        asked = [f"{name}={int(sizes[name]) * HUGE_SIZE}" for name in sizes if name in self.sizes]
-        return [*self.shown("uid", "gid", "mode"), *inodes, "pagesize=2M", *asked]
+        unit = self.block_size
+        asked = [f"{name}={int(sizes[name]) * unit}" for name in sizes if name in self.sizes]
+        return [*self.shown("uid", "gid", "mode"), *inodes, f"pagesize={SIZES[unit]}", *asked]
 
     @property
     def room(self) -> Room:

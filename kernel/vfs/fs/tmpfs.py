@@ -53,6 +53,7 @@ class TmpfsDir(DirInode):
     def __init__(self, fs: TmpFs, mode: int, uid: int = 0, gid: int = 0) -> None:
         super().__init__(fs.kernel, mode, uid, gid)
         self.fs = fs
+        self.block_size = fs.block_size
         self.can_whiteout = fs.can_whiteout
         self.has_file_flags = fs.file_kind.has_file_flags
 

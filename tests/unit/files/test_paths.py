@@ -348,7 +348,7 @@ def test_a_hugetlbfs(root: Sys, machine: Kernel) -> None:
     assert (machine.counters.nr_huge_free, machine.counters.nr_huge_reserved) == (1, 1)
     root.unlink("/tmp/h/file")
     assert (machine.counters.nr_huge_free, machine.counters.nr_huge_reserved) == (2, 0)
-    refused(errno.EINVAL, root.mount, "none", "/tmp/h", "hugetlbfs", 0, "pagesize=1G")
+    refused(errno.EINVAL, root.mount, "none", "/tmp/h", "hugetlbfs", 0, "pagesize=4K")
     root.umount2("/tmp/h", 0)
 
 

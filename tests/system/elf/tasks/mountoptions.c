@@ -6,6 +6,7 @@
 #include "mounts.h"
 #include <dirent.h>
 #include <grp.h>
+#include <sys/mman.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
 
@@ -363,6 +364,11 @@ static void of_a_hugetlbfs(void)
 		"mode=1755,uid=5,gid=6,size=4M,nr_inodes=7,pagesize=2M",
 		"pagesize=2048K",
 		"pagesize=4K",
+		"pagesize=1G",
+		"pagesize=1048576K,size=3000M,nr_inodes=4",
+		"pagesize=1024M,size=50%",
+		"pagesize=1G,min_size=1G",
+		"pagesize=1G,size=3G,pagesize=2M",
 		"pagesize=x",
 		"nosuch",
 		"ro,sync",
@@ -387,6 +393,44 @@ static void of_a_hugetlbfs(void)
 	  make("b/e"), result(setxattr("b/e", "user.a", "b", 1, 0)));
 }
 
+static int mapped(size_t bytes, int prot, int flags, int fd, off_t at)
+{
+	return result(mmap(NULL, bytes, prot, flags, fd, at) == MAP_FAILED ? -1 : 0);
+}
+
+// Of pages of 1 GiB there are none: files have a size, and cannot be mapped.
+static void use_gigantic(const char *what, int fd)
+{
+	struct stat st;
+	char byte;
+
+	P(what, result(ftruncate(fd, 2 << 20)), result(ftruncate(fd, 2l << 30)),
+	  mapped(1 << 30, 3, MAP_SHARED, fd, 0), mapped(1 << 30, 1, MAP_PRIVATE, fd, 0),
+	  mapped(4096, 3, MAP_SHARED, fd, 1 << 30), mapped(4096, 3, MAP_SHARED, fd, 2 << 20),
+	  mapped(0, 3, MAP_SHARED, fd, 0));
+	P("allocate", result(fallocate(fd, 0, 0, 1 << 30)), result(fallocate(fd, 3, 0, 1 << 30)),
+	  result(pread(fd, &byte, 1, 5)), result(pwrite(fd, &byte, 1, 0)));
+	fstat(fd, &st);
+	P("stat", st.st_blksize >> 20, st.st_size >> 20, st.st_blocks);
+	close(fd);
+}
+
+static void of_gigantic_pages(void)
+{
+	struct stat st;
+
+	begin_as_root();
+	mkdir("b", 0755);
+	mount("it", "b", "hugetlbfs", 0, "pagesize=1G");
+	mkdir("b/d", 0755);
+	stat("b/d", &st);
+	P("directory", st.st_blksize >> 20);
+	use_gigantic("file", open("b/f", O_CREAT | O_RDWR, 0600));
+	use_gigantic("memfd", memfd_create("f", MFD_HUGETLB | 30u << 26));
+	P("remount", result(mount("none", "b", NULL, MS_REMOUNT, "pagesize=2M")));
+	show();
+}
+
 int main(void)
 {
 	uid = getuid();
@@ -402,6 +446,8 @@ int main(void)
 		part("hidden processes", of_hidden_processes);
 	if (!geteuid())
 		part("a hugetlbfs", of_a_hugetlbfs);
+	if (!geteuid())
+		part("gigantic pages", of_gigantic_pages);
 	rmdir(place);
 	return 0;
 }
