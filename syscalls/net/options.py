@@ -27,6 +27,7 @@ from pkern.kernel.net.socket import AF_INET, AF_INET6, AF_UNIX, Socket
 from pkern.kernel.net.tcp import TcpSocket
 from pkern.kernel.net.tcp_info import tcp_info
 from pkern.kernel.net.udp import UDP_CORK, UdpLiteSocket, UdpSocket
+from pkern.kernel.net.unix import UnixSocket
 from pkern.syscalls.files.pidfd import open_process
 from pkern.syscalls.net.control import shown
 from pkern.syscalls.net.transfer import socket_of
@@ -273,6 +274,16 @@ def _keep(level: int, name: int, least: int = 4) -> Option:
     return Option(None, put)
 
 
+def _memory(socket: Socket) -> bytes:
+    """Return SO_MEMINFO: what waits here and what was sent, each with its limit; the rest is 0.
+
+    What a packet takes counts for its sender. Errors: ENOPROTOOPT: not counted for this family.
+    """
+    if not isinstance(socket, UnixSocket):
+        raise SyscallError(errno.ENOPROTOOPT)
+    return struct.pack("<4I20x", 0, socket.rcvbuf, socket.charged, socket.sndbuf)
+
+
 # ---- the table ----
 
 SOCKET_OPTIONS: dict[int, Option] = {
@@ -307,6 +318,7 @@ SOCKET_OPTIONS: dict[int, Option] = {
     39: _fixed(lambda socket: _int(socket.family)),
     42: _peek_off(),  # SO_PEEK_OFF
     46: _number(SOL_SOCKET, 46, 0, 0, INT_MAX),  # SO_BUSY_POLL
+    55: _fixed(_memory),  # SO_MEMINFO
     57: _fixed(lambda socket: struct.pack("<Q", socket.ino)),  # SO_COOKIE
     66: _timeout("receive_ns"),
     67: _timeout("send_ns"),

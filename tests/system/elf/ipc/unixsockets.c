@@ -483,6 +483,44 @@ static void meaningless(void)
 	close(listening);
 }
 
+static void memory(int type, int fd, const char *what)
+{
+	unsigned told[10] = { [9] = 7 };
+	socklen_t bytes = sizeof told;
+
+	printf("%d %s: ", type, what);
+	show("memory", getsockopt(fd, SOL_SOCKET, SO_MEMINFO, told, &bytes));
+	printf("%u:", bytes);
+	for (int i = 0; i < 10; i++)
+		printf(" %u", told[i]);
+	printf("\n");
+}
+
+static void memories(void)
+{
+	int types[] = { SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET }, size = 5000;
+	char data[10000] = "";
+
+	for (int i = 0; i < 3; i++) {
+		int pair[2];
+		socklen_t room = 10;
+		socketpair(AF_UNIX, types[i], 0, pair);
+		memory(types[i], pair[0], "new");
+		send(pair[0], data, 1, 0), send(pair[0], data, sizeof data, 0);
+		memory(types[i], pair[0], "sender"), memory(types[i], pair[1], "receiver");
+		recv(pair[1], data, sizeof data, 0);
+		setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+		setsockopt(pair[1], SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+		memory(types[i], pair[0], "sender"), memory(types[i], pair[1], "receiver");
+		show("set", setsockopt(pair[0], SOL_SOCKET, SO_MEMINFO, data, 36));
+		show("room", getsockopt(pair[0], SOL_SOCKET, SO_MEMINFO, data, &room));
+		printf("%u\n", room);
+		close(pair[1]);
+		memory(types[i], pair[0], "alone");
+		close(pair[0]);
+	}
+}
+
 static void flags(void)
 {
 	int pair[2], status;
@@ -620,6 +658,7 @@ int main(void)
 	cycles();
 	urgent();
 	meaningless();
+	memories();
 	flags();
 	options(SOCK_STREAM);
 	options(SOCK_DGRAM);
