@@ -4,6 +4,7 @@
  *	aligned   an operand of 16 bytes off its place is a general protection fault
  *	whole     a store of more than 8 bytes that reaches into a page which faults changes nothing
  *	locked    the prefix lock before what cannot be made in one step is an invalid instruction
+ *	port      ins and outs with a repeat prefix are refused before they count, however often they are to run
  *
  * Where a block holds such an instruction (blocks.c), and its bytes alone do not tell that all is well,
  * a hook is set.
@@ -22,7 +23,7 @@
 #define ALIGNED 16
 #define LOCK 0xf0
 
-enum { NOT_LOOKED_AT, WANTS_PLACE, WANTS_WHOLE, IS_INVALID };
+enum { NOT_LOOKED_AT, WANTS_PLACE, WANTS_WHOLE, WANTS_PORT, IS_INVALID };
 
 struct place {
 	uint64_t address, frame; /* where it was found last */
@@ -39,12 +40,14 @@ typedef uint16_t rows[16];
 
 static const rows either = { [1] = 0x0030, [2] = 0x0b00, [5] = 0xfbf2, [0xc] = 0x0044 };
 static const rows plain = { [5] = 0x000c };
-static const rows with_66 = { [5] = 0x0400,   [6] = 0xbfff,   [7] = 0xb071,
-			      [0xd] = 0xff3f, [0xe] = 0xffff, [0xf] = 0x7f7e };
+static const rows with_66 = {
+	[5] = 0x0400, [6] = 0xbfff, [7] = 0xb071, [0xd] = 0xff3f, [0xe] = 0xffff, [0xf] = 0x7f7e
+};
 static const rows with_f2 = { [7] = 0x3001, [0xd] = 0x0001, [0xe] = 0x0040 };
 static const rows with_f3 = { [1] = 0x0044, [5] = 0x0800, [7] = 0x0001 };
-static const rows with_66_38 = { [0] = 0x0fff, [1] = 0x70b1, [2] = 0x0f00,
-				 [3] = 0xff80, [4] = 0x0003, [0xd] = 0xf800 };
+static const rows with_66_38 = {
+	[0] = 0x0fff, [1] = 0x70b1, [2] = 0x0f00, [3] = 0xff80, [4] = 0x0003, [0xd] = 0xf800
+};
 static const rows with_66_3a = { [0] = 0xf300, [4] = 0x0017, [0xd] = 0x8000 };
 
 static bool holds(const rows r, uint8_t opcode) { return r[opcode >> 4] >> (opcode & 15) & 1; }
@@ -86,8 +89,9 @@ static uint64_t stores_in_parts(const struct insn *in)
 	return unaligned ? 16 : 0;
 }
 
-static const rows lockable = { [0] = 0x0303, [1] = 0x0303, [2] = 0x0303,
-			       [3] = 0x0003, [8] = 0x00cb, [0xf] = 0xc0c0 };
+static const rows lockable = {
+	[0] = 0x0303, [1] = 0x0303, [2] = 0x0303, [3] = 0x0003, [8] = 0x00cb, [0xf] = 0xc0c0
+};
 static const rows lockable_0f = { [0xa] = 0x0800, [0xb] = 0x0c0b, [0xc] = 0x0083 };
 
 /* One bit for each register of modrm that names one of a group's instructions which may have the prefix. */
@@ -117,11 +121,15 @@ static bool takes_lock(const struct insn *in)
 	       lockable_of_group(in) >> (in->modrm >> 3 & 7) & 1;
 }
 
+static bool is_port_string(uint8_t opcode) { return (opcode & 0xfc) == 0x6c; }
+
 static int what_it_wants(const struct insn *in, uint64_t *nbytes)
 {
 	*nbytes = ALIGNED;
 	if (in->lock && !takes_lock(in))
 		return IS_INVALID;
+	if (in->map == MAP_ONE && in->repeat && is_port_string(in->opcode))
+		return WANTS_PORT;
 	if (!in->memory || in->vex)
 		return NOT_LOOKED_AT;
 	if (is_aligned(in))
@@ -130,10 +138,16 @@ static int what_it_wants(const struct insn *in, uint64_t *nbytes)
 	return *nbytes ? WANTS_WHOLE : NOT_LOOKED_AT;
 }
 
+static bool is_prefix(uint8_t byte)
+{
+	return (byte & 0xf0) == 0x40 || (byte & 0xfc) == 0x64 || (byte & 0xe7) == 0x26 ||
+	       (byte & 0xfe) == 0xf2;
+}
+
 /* Can bytes be the opcode of one that wants something? */
 bool operand_may_want(uint8_t byte, uint8_t next)
 {
-	if (byte == LOCK)
+	if (byte == LOCK || (is_port_string(next) && is_prefix(byte)))
 		return true;
 	if (byte != 0x0f)
 		return (byte & 0xfb) == 0xd9 && (next >> 3 & 7) == 6; /* 0xd9, 0xdd */
