@@ -42,6 +42,23 @@ CALLS: dict[int, str | int] = {
     130: "sigsuspend.isra.0", 202: FUTEX, 219: RESTART, 426: "io_cqring_wait",
     449: "futex_wait_multiple", 455: "futex_do_wait",
 }  # fmt: skip
+# By the number of the i386 table: that of the same call.
+IA32_CALLS = {
+    0: 219, 3: 0, 4: 1, 5: 2, 7: 61, 8: 85, 29: 34, 55: 72, 72: 130, 82: 23, 114: 61, 120: 56,
+    142: 23, 143: 73, 145: 19, 146: 20, 162: 35, 168: 7, 177: 128, 179: 130, 180: 17, 181: 18,
+    187: 40, 190: 58, 221: 72, 239: 40, 240: 202, 256: 232, 267: 230, 279: 242, 280: 243, 284: 247,
+    295: 257, 308: 270, 309: 271, 313: 275, 315: 276, 316: 278, 319: 281, 333: 295, 334: 296,
+    337: 299, 345: 307, 362: 42, 364: 288, 369: 44, 370: 46, 371: 45, 372: 47, 378: 327, 379: 328,
+    400: 69, 401: 70, 407: 230, 413: 270, 414: 271, 417: 299, 418: 242, 419: 243, 420: 220,
+    421: 128, 422: 202,
+}  # fmt: skip
+SAME_FROM = 424  # on, numbers are the same in all tables
+# Of the two calls that are many, by their first argument. The arguments of one lie in memory.
+SOCKETCALL, IPC = 102, 117
+SOCKET_CALLS = {
+    3: 42, 5: 43, 9: 44, 10: 45, 11: 44, 12: 45, 16: 46, 17: 47, 18: 288, 19: 299, 20: 307,
+}  # fmt: skip
+IPC_CALLS = {1: 65, 4: 220, 11: 69, 12: 70}
 # By the path of an open file: who reads, who writes.
 FILES = {
     "anon_inode:[eventfd]": (INTERRUPTED, INTERRUPTED),
@@ -81,15 +98,26 @@ def wchan(task: Task, reader: Task) -> str:
         return NOWHERE
     if call is None:
         return "handle_userfault"  # at a page
-    if call[0] & IA32:
-        return NOWHERE
-    return _sleeps_in(task, wait, call)
+    return _sleeps_in(task, wait, _usual(task, call))
+
+
+def _usual(task: Task, call: Made) -> Made:
+    """Return a call, one of the i386 table as that of the other which does the same."""
+    if not call[0] & IA32:
+        return call
+    nr, args = call[0] & ~IA32, call[1]
+    if nr == SOCKETCALL:
+        fd = int.from_bytes(task.mm.glimpse(args[1], 4), "little")
+        return (SOCKET_CALLS.get(args[0], -1), (fd, *args[1:]))
+    if nr == IPC:
+        return (IPC_CALLS.get(args[0] & 0xFFFF, -1), args)
+    return (nr if nr >= SAME_FROM else IA32_CALLS.get(nr, -1), args)
 
 
 def _sleeps_in(task: Task, wait: WouldBlock, call: Made) -> str:
     found = CALLS.get(call[0], NOWHERE)
     if found == RESTART:
-        call = task.thread.restart_block[0]
+        call = _usual(task, task.thread.restart_block[0])
         found = CALLS.get(call[0], NOWHERE)
     if found == FUTEX:
         locks = call[1][1] & FUTEX_COMMANDS in (LOCK_PI, LOCK_PI2)

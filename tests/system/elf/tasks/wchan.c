@@ -1,6 +1,7 @@
 /* In which function of the kernel's who sleeps in each kind of call, up to what its compiler adds. */
 #define _GNU_SOURCE
 #include "asleep.h"
+#include "int80.h"
 #include <fcntl.h>
 #include <mqueue.h>
 #include <netinet/in.h>
@@ -112,6 +113,39 @@ static void connect_all(int family, void *to, int size)
 	CALL((ptrace(PTRACE_TRACEME, 0, 0, 0), raise(SIGSTOP))) \
 	CALL(_exit(0))
 
+static int to_accept[3], to_receive[4];
+static struct {
+	int seconds, ns;
+} short_form = { 100 };
+static struct sembuf less = { 0, -1 };
+
+#define I80(...) call_i386(__VA_ARGS__, 0l, 0l, 0l, 0l)
+
+/* By int 0x80. */
+#define CALLS_I386(CALL) \
+	CALL(I80(162l, &short_form, 0l)) \
+	CALL(I80(168l, 0l, 0l, -1l)) \
+	CALL(I80(142l, 0l, 0l, 0l, 0l, 0l)) \
+	CALL(I80(240l, &word, 0l, 0l, 0l)) \
+	CALL(I80(29l)) \
+	CALL(I80(177l, &usr1, 0l, &short_form, 8l)) \
+	CALL(I80(3l, (long)empty[0], bytes, 1l)) \
+	CALL(I80(4l, (long)full[1], bytes, 1l)) \
+	CALL(I80(313l, (long)empty[0], 0l, (long)full[1], 0l, 1l, 0l)) \
+	CALL(I80(5l, "fifo", 0l)) \
+	CALL(I80(3l, (long)stream[0], bytes, 1l)) \
+	CALL(I80(371l, (long)packets[0], bytes, 1l, 0l)) \
+	CALL((to_receive[0] = packets[0], to_receive[2] = 1, I80(102l, 10l, to_receive))) \
+	CALL((to_accept[0] = inet, I80(102l, 5l, to_accept))) \
+	CALL(I80(364l, (long)inet, 0l, 0l, 0l)) \
+	CALL(I80(3l, (long)eventfd(0, 0), bytes, 8l)) \
+	CALL(I80(256l, (long)epoll_create1(0), bytes, 1l, -1l)) \
+	CALL(I80(117l, 1l, (long)semget(IPC_PRIVATE, 1, 0600), 1l, 0l, &less)) \
+	CALL(I80(401l, (long)msgget(IPC_PRIVATE, 0600), bytes, 1l, 0l, 0l)) \
+	CALL((child(), I80(114l, -1l, 0l, 0l, 0l))) \
+	CALL(I80(143l, (long)open("file", O_RDWR), 2l)) \
+	CALL(I80(426l, syscall(425, 4, (int[30]){}), 0l, 1l, 1l, 0l, 0l))
+
 #define SHOW(call) \
 	fflush(stdout); \
 	pid = fork(); \
@@ -120,10 +154,10 @@ static void connect_all(int family, void *to, int size)
 		call; \
 		_exit(1); \
 	} \
-	show(#call, pid);
+	show_place(#call, pid);
 
 /* A place where it is seen twice is no lock on the way there. */
-static void show(const char *call, int pid)
+static void show_place(const char *call, int pid)
 {
 	char last[64] = "", now[64];
 	for (;; usleep(1000)) {
@@ -179,6 +213,7 @@ int main(void)
 	int pid;
 	make_all();
 	CALLS(SHOW)
+	CALLS_I386(SHOW)
 	mq_unlink("/" UNIQUE);
 	unlink("fifo");
 	unlink("file");
