@@ -6,11 +6,13 @@ import errno
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.mm import policy_asked
+from pkern.kernel.log import KERN_ERR
 from pkern.kernel.mm import policy as policies
+from pkern.kernel.mm import policy_asked
 from pkern.kernel.namespaces.base import PID
 from pkern.kernel.namespaces.pid import PidNamespace
 from pkern.kernel.tty.devpts import MOST_TERMINALS, DevPts
@@ -51,6 +53,14 @@ class Wish(NamedTuple):
 
     name: str
     text: str
+
+
+class Refusal(SyscallError):
+    """The error of an option where it is known what is wrong, or said in another way."""
+
+    def __init__(self, number: int, said: str) -> None:
+        super().__init__(number)
+        self.said = said
 
 
 def _memparse(text: str) -> tuple[int, str]:
@@ -186,12 +196,21 @@ def _set_policy(fs: TmpFs, text: str) -> None:
 
 
 def _set_page_size(fs: HugetlbFs, text: str) -> None:
-    fs.use_pages(_count(text))
+    fs.use_pages(_page_size(fs, text))
 
 
 def _need_page_size(fs: HugetlbFs, text: str) -> None:
-    if _count(text) not in FILE_KINDS:
+    _page_size(fs, text)  # it stays as it is
+
+
+def _page_size(fs: HugetlbFs, text: str) -> int:
+    """Return a size of large pages. Errors: EINVAL: the kernel's log is told, whoever asks."""
+    size, rest = _memparse(text)
+    if rest or size not in FILE_KINDS:
+        said = f"hugetlbfs: Unsupported page size {size >> 20} MB"
+        fs.kernel.log.write(KERN_ERR, said)
         raise SyscallError(errno.EINVAL)
+    return size
 
 
 def _huge_size(text: str) -> tuple[int, str]:
@@ -240,7 +259,7 @@ def _set_slave_gid(fs: DevPts, text: str) -> None:
 
 def _set_most(fs: DevPts, text: str) -> None:
     if number_of(text) > MOST_TERMINALS:
-        raise SyscallError(errno.EINVAL)
+        raise Refusal(errno.EINVAL, "max out of range")
     fs.max = number_of(text)
 
 
@@ -264,7 +283,10 @@ def _set_hidepid(fs: ProcFs, text: str) -> None:
 def _named(task: Task, path: str) -> Inode:
     if not path:
         raise SyscallError(errno.EINVAL)
-    return task.kernel.vfs.resolve(task, path)
+    try:
+        return task.kernel.vfs.resolve(task, path)
+    except SyscallError as error:
+        raise Refusal(error.number, "proc: could not get file from pidns argument") from None
 
 
 def pid_ns_of(task: Task, inode: Inode) -> str:
@@ -272,16 +294,18 @@ def pid_ns_of(task: Task, inode: Inode) -> str:
 
     Errors: EINVAL: it stands for none, or for one that the caller's is not above; EPERM.
     """
-    space = inode.namespace if isinstance(inode, NsInode) else None
+    if not isinstance(inode, NsInode):
+        raise Refusal(errno.EINVAL, "proc: pidns argument is not an nsfs file")
+    space = inode.namespace
     if not isinstance(space, PidNamespace):
-        raise SyscallError(errno.EINVAL)
+        raise Refusal(errno.EINVAL, "proc: pidns argument is not a pidns file")
     if not task.capable_in(space.user, "CAP_SYS_ADMIN"):
-        raise SyscallError(errno.EPERM)
+        raise Refusal(errno.EPERM, "proc: insufficient permissions to set pidns")
     above: PidNamespace | None = space
     while above is not None and above is not task.pid_ns:
         above = above.above
     if above is None:
-        raise SyscallError(errno.EINVAL)
+        raise Refusal(errno.EINVAL, "proc: cannot set pidns to non-descendant pidns")
     return str(space.number)
 
 
@@ -300,7 +324,9 @@ def show_pid_ns(task: Task, fs: ProcFs, file: File) -> None:
 
 
 def _keep_pid_ns(fs: ProcFs, text: str) -> None:
-    raise SyscallError(errno.EBUSY if text else errno.EINVAL)
+    if not text:
+        raise SyscallError(errno.EINVAL)
+    raise Refusal(errno.EBUSY, "proc: cannot reconfigure pidns for existing procfs")
 
 
 def _set_subset(fs: ProcFs, text: str) -> None:
@@ -311,6 +337,7 @@ def _set_subset(fs: ProcFs, text: str) -> None:
 
 Setter = Callable[[Any, str], None]
 Setters = dict[type[Any], dict[str, Setter]]
+Refuse = Callable[[str], SyscallError]  # notes what is wrong, and returns the error
 OWNER: dict[str, Setter] = {"mode": _set_mode, "uid": _set_uid, "gid": _set_gid}
 KEPT: dict[str, Setter] = {"mode": _need_octal, "uid": _need_number, "gid": _need_number}
 HUGE_SIZES = ("size", "min_size", "nr_inodes")
@@ -391,7 +418,8 @@ def apply(task: Task, fs: Any, text: str, said: FsFlags, changing: Setters) -> F
     """
     split = (option.partition("=") for option in COMMA.split(text))
     options = [option for option in split if option[0]]  # "=value" is passed over
-    _need_known(fs, options, changing)
+    refuse = partial(log_refusal, task)
+    _need_known(fs, options, changing, refuse)
     for name, _, _ in options:
         if name in FLAGS:
             said = said.saying(*FLAGS[name])
@@ -399,32 +427,84 @@ def apply(task: Task, fs: Any, text: str, said: FsFlags, changing: Setters) -> F
         need_changeable(said)
     setters = changing.get(type(fs), {})
     wishes = [Wish(name, value) for name, _, value in options if name in setters]
+    for wish in wishes:
+        need_value(task, fs, wish, refuse)
+    say = complaint
     if changing is LATER:
         for wish in wishes:
-            _need_sense(task, fs, wish)
-        wishes = last_of_each(wishes)
+            _need_sense(task, fs, wish, refuse)
+        wishes, say = last_of_each(wishes), late_complaint
     with all_or_none(fs, changing):
-        for name, value in wishes:
-            set_option(task, fs, setters[name], name, value)
+        for wish in wishes:
+            obey(task, fs, setters[wish.name], wish, say, refuse)
     return said
 
 
-def _need_known(fs: Any, options: list[tuple[str, str, str]], changing: Setters) -> None:
+def _need_known(
+    fs: Any, options: list[tuple[str, str, str]], changing: Setters, refuse: Refuse
+) -> None:
     """Refuse options that a type does not have, or not with a value. Errors: EINVAL."""
     for name, has_value, _ in options:
         if name == "source":
-            _need_source(changing, has_value, [name for name, _, _ in options])
-        elif name not in FLAGS and not _fits(fs, name, has_value):
+            _need_source(changing, has_value, [name for name, _, _ in options], refuse)
+        elif name in FLAGS:
+            continue
+        elif not is_known(fs, name):
+            raise refuse(f"{fs.name}: Unknown parameter '{name}'")
+        elif has_value and is_valueless(fs, name):
+            raise refuse(f"{fs.name}: Unexpected value for '{name}'")
+
+
+def log_refusal(task: Task, said: str) -> SyscallError:
+    """Return the error of an option that is refused, which mount(2) tells the kernel's log."""
+    for line in said.split("\n"):
+        task.kernel.log.write(KERN_ERR, line)
+    return SyscallError(errno.EINVAL)
+
+
+def need_value(task: Task, fs: Any, wish: Wish, refuse: Refuse) -> None:
+    """Refuse an option without a value, and an id that the caller's namespace has not.
+
+    Errors: EINVAL: no number is told twice.
+    """
+    name, text = wish
+    bad = f"{fs.name}: Bad value for '{name}'"
+    if not text and not is_valueless(fs, name):
+        raise refuse(bad)
+    if name not in ("uid", "gid") or isinstance(fs, PLAIN_IDS):
+        return
+    own = task.cred.user_ns
+    try:
+        number = number_of(text)
+    except SyscallError:
+        refuse(bad)
+        raise refuse(bad) from None
+    try:
+        if number == NO_ID:
             raise SyscallError(errno.EINVAL)
+        own.kuid(number) if name == "uid" else own.kgid(number)
+    except SyscallError:
+        raise refuse(f"{fs.name}: Invalid {name} '{text}'") from None
 
 
-def _fits(fs: Any, name: str, has_value: str) -> bool:
-    return is_known(fs, name) and not (has_value and is_valueless(fs, name))
+def obey(
+    task: Task, fs: Any, setter: Setter, wish: Wish, say: Callable[..., str], refuse: Refuse
+) -> None:
+    """Set one option of a file system. say: tells what is wrong. Errors: as set_option."""
+    try:
+        set_option(task, fs, setter, *wish)
+    except SyscallError as error:
+        if isinstance(error, Refusal):
+            refuse(error.said)
+        elif said := say(fs, *wish):
+            refuse(f"{fs.name}: {said}")
+        raise SyscallError(error.number) from None
 
 
-def _need_sense(task: Task, fs: Any, wish: Wish) -> None:
+def _need_sense(task: Task, fs: Any, wish: Wish, refuse: Refuse) -> None:
     """Refuse what not even a new file system would take. Errors: EINVAL."""
-    set_option(task, new_file_system(task, fs.name), sense_of(fs, wish.name), *wish)
+    blank = new_file_system(task, fs.name)
+    obey(task, blank, sense_of(fs, wish.name), wish, complaint, refuse)
 
 
 def sense_of(fs: Any, name: str) -> Setter:
@@ -439,10 +519,12 @@ def last_of_each(wishes: list[Wish]) -> list[Wish]:
     return [meant[name] for name in sorted(meant, key=TRIED.index)]
 
 
-def _need_source(changing: Setters, has_value: str, names: list[str]) -> None:
+def _need_source(changing: Setters, has_value: str, names: list[str], refuse: Refuse) -> None:
     """Refuse a second source; of a change it is the first, and of no use. Errors: EINVAL."""
-    if changing is OPTIONS or not has_value or names.count("source") > 1:
-        raise SyscallError(errno.EINVAL)
+    if not has_value:
+        raise refuse("Non-string source")
+    if changing is OPTIONS or names.count("source") > 1:
+        raise refuse("Multiple sources")
 
 
 def need_changeable(said: FsFlags) -> None:
@@ -505,7 +587,7 @@ def complaint(fs: Any, name: str, text: str) -> str:
         return f"Bad value '{text}' for mount option '{name}'\n"
     if name in OF_PROC:
         return f"{OF_PROC[name]} - {text}\n"
-    return "" if name in ("pagesize", "pidns") else f"Bad value for '{name}'"
+    return "" if name == "pagesize" else f"Bad value for '{name}'"
 
 
 def late_complaint(fs: Any, name: str, text: str) -> str:

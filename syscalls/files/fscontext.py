@@ -27,10 +27,8 @@ from pkern.syscalls.files.filesystems import (
     FILE_SYSTEMS,
     FLAGS,
     LATER,
-    NO_ID,
     OPTIONS,
-    PLAIN_IDS,
-    Setter,
+    Refusal,
     Wish,
     all_or_none,
     complaint,
@@ -41,10 +39,10 @@ from pkern.syscalls.files.filesystems import (
     late_complaint,
     need_changeable,
     need_power_over_type,
+    need_value,
     new_file_system,
-    number_of,
+    obey,
     sense_of,
-    set_option,
     show_pid_ns,
 )
 from pkern.syscalls.files.mount_tree import flags_of_attributes, hold
@@ -177,8 +175,13 @@ def _set(task: Task, context: FsContext, name: str, text: str | None) -> None:
 def _set_file(task: Task, context: FsContext, name: str, file: File) -> int:
     """Take an open file as a parameter. Errors: EBUSY, EINVAL, EPERM."""
     if context.phase is Phase.CREATE and isinstance(context.fs, ProcFs):
-        show_pid_ns(task, context.fs, file)
+        try:
+            show_pid_ns(task, context.fs, file)
+        except Refusal as refusal:
+            context.refuse(refusal.said)
+            raise
     elif context.phase is Phase.CHANGE and isinstance(context.fs, ProcFs):
+        context.refuse("proc: cannot reconfigure pidns for existing procfs")
         raise SyscallError(errno.EBUSY)
     else:
         _set(task, context, name, None)
@@ -202,46 +205,14 @@ def _set_option(task: Task, context: FsContext, name: str, text: str | None) -> 
         return
     if text is not None and is_valueless(fs, name):
         raise context.refuse(f"{context.fstype}: Unexpected value for '{name}'")
-    if not text and not is_valueless(fs, name):
-        raise context.refuse(f"{context.fstype}: Bad value for '{name}'")
-    if name in ("uid", "gid") and not isinstance(fs, PLAIN_IDS):
-        _need_id(task, context, name, text or "")
     wish = Wish(name, text or "")
+    need_value(task, fs, wish, context.refuse)
     if context.phase is Phase.CREATE:
-        _obey(task, context, fs, setter, wish, complaint)
+        obey(task, fs, setter, wish, complaint, context.refuse)
         return
     blank = new_file_system(task, context.fstype)  # what no file system takes is refused now
-    _obey(task, context, blank, sense_of(fs, name), wish, complaint)
+    obey(task, blank, sense_of(fs, name), wish, complaint, context.refuse)
     context.changes.append(wish)
-
-
-def _obey(
-    task: Task, context: FsContext, fs: Any, setter: Setter, wish: Wish, say: Callable[..., str]
-) -> None:
-    """Set one option of a file system. say: tells what is wrong. Errors: EINVAL."""
-    try:
-        set_option(task, fs, setter, wish.name, wish.text)
-    except SyscallError:
-        said = say(fs, wish.name, wish.text)
-        if not said:
-            raise
-        raise context.refuse(f"{context.fstype}: {said}") from None
-
-
-def _need_id(task: Task, context: FsContext, name: str, text: str) -> None:
-    """Refuse an id that the caller's namespace has not. Errors: EINVAL: no number is told twice."""
-    own = task.cred.user_ns
-    try:
-        number = number_of(text)
-    except SyscallError:
-        context.refuse(f"{context.fstype}: Bad value for '{name}'")
-        raise context.refuse(f"{context.fstype}: Bad value for '{name}'") from None
-    try:
-        if number == NO_ID:
-            raise SyscallError(errno.EINVAL)
-        own.kuid(number) if name == "uid" else own.kgid(number)
-    except SyscallError:
-        raise context.refuse(f"{context.fstype}: Invalid {name} '{text}'") from None
 
 
 def _create(task: Task, context: FsContext) -> None:
@@ -272,7 +243,7 @@ def _reconfigure(task: Task, context: FsContext) -> None:
     context.changes = []
     with all_or_none(fs, LATER):
         for wish in wishes:
-            _obey(task, context, fs, LATER[type(fs)][wish.name], wish, late_complaint)
+            obey(task, fs, LATER[type(fs)][wish.name], wish, late_complaint, context.refuse)
     _set_flags(task, context)
     context.phase = Phase.CHANGE
 

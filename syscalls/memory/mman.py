@@ -29,6 +29,7 @@ MAP_ANONYMOUS, MAP_NONLINEAR = lib.MAP_ANONYMOUS, lib.MAP_NONLINEAR
 POPULATE, NONBLOCK, LOCKED = lib.MAP_POPULATE, lib.MAP_NONBLOCK, lib.MAP_LOCKED
 HUGE = lib.MAP_HUGETLB
 MS_SYNC = 4
+HUGE_SIZES = "MAP_HUGETLB: 2 MiB only; of 1 GiB ENOMEM, also with MAP_NORESERVE"
 PATIENCE = 64  # tries beyond one a page
 NULL = ffi.NULL
 
@@ -64,7 +65,17 @@ def _file_handle(task: Task, addr: int, fd: int, flags: int, offset: int) -> tup
     return file.mapping_handle(), file.inode.place_of(offset, addr)
 
 
-@syscall(9, "mmap", INT, INT, INT, INT, INT, INT, partly="MAP_HUGETLB: 2 MiB only; of 1 GiB ENOMEM, also with MAP_NORESERVE")
+@syscall(
+    9,
+    "mmap",
+    INT,
+    INT,
+    INT,
+    INT,
+    INT,
+    INT,
+    partly=HUGE_SIZES,
+)
 def mmap(
     task: Task, addr: int, length: int, prot: int, flags: int, fd: int = -1, offset: int = 0
 ) -> int:

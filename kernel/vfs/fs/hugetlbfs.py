@@ -6,6 +6,7 @@ import errno
 
 from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.log import KERN_ERR
 from pkern.kernel.mm.hugetlb import GIGANTIC_SIZE, HUGE_1GB, HUGE_SIZE, SIZE_MASK
 from pkern.kernel.typed import TYPE_CHECKING, Any
 from pkern.kernel.vfs.fs.ramfs import HolelessInode
@@ -88,6 +89,8 @@ class HugetlbFs(TmpFs):
         """Have what its mount asked for. Errors: EINVAL (min_size above size), ENOMEM."""
         most, least = self._pages("size"), self._pages("min_size")
         if most is not None and least is not None and least > most:
+            text = "hugetlbfs: Minimum size can not be greater than maximum size"
+            self.kernel.log.write(KERN_ERR, text)
             raise SyscallError(errno.EINVAL)
         if self.max_inodes == 0 or (least and self.block_size == GIGANTIC_SIZE):
             raise SyscallError(errno.ENOMEM)

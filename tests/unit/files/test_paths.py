@@ -352,6 +352,32 @@ def test_a_hugetlbfs(root: Sys, machine: Kernel) -> None:
     root.umount2("/tmp/h", 0)
 
 
+@pytest.mark.parametrize(
+    ("kind", "options", "number", "lines"),
+    [
+        ("proc", "pidns=/none", errno.ENOENT, ["proc: could not get file from pidns argument"]),
+        ("proc", "pidns=/tmp", errno.EINVAL, ["proc: pidns argument is not an nsfs file"]),
+        ("proc", "pidns=", errno.EINVAL, ["proc: Bad value for 'pidns'"]),
+        ("proc", "hidepid=9", errno.EINVAL, ["proc: unknown value of hidepid - 9", ""]),
+        ("tmpfs", "nosuch", errno.EINVAL, ["tmpfs: Unknown parameter 'nosuch'"]),
+        ("tmpfs", "noswap=1", errno.EINVAL, ["tmpfs: Unexpected value for 'noswap'"]),
+        ("tmpfs", "uid=x", errno.EINVAL, ["tmpfs: Bad value for 'uid'"] * 2),
+        ("tmpfs", "uid=4294967295", errno.EINVAL, ["tmpfs: Invalid uid '4294967295'"]),
+        ("tmpfs", "source=a", errno.EINVAL, ["Multiple sources"]),
+        ("devpts", "max=99999999", errno.EINVAL, ["max out of range"]),
+        ("hugetlbfs", "pagesize=4K", errno.EINVAL, ["hugetlbfs: Unsupported page size 0 MB"]),
+    ],
+)
+def test_the_log_tells_of_what_a_mount_refuses(
+    root: Sys, machine: Kernel, kind: str, options: str, number: int, lines: list[str]
+) -> None:
+    root.mkdir("/tmp/m", 0o755)
+    before = len(machine.log.records())
+    refused(number, root.mount, "it", "/tmp/m", kind, 0, options)
+    told = machine.log.records()[before:]
+    assert [(record.level, record.text) for record in told] == [(3, line) for line in lines]
+
+
 def test_a_full_tmpfs_says_so(root: Sys) -> None:
     root.mkdir("/tmp/m", 0o755)
     root.mount("none", "/tmp/m", "tmpfs", 0, "size=8k")

@@ -257,6 +257,11 @@ static void of_a_proc(void)
 	config("proc", "subset", "x");
 	config("proc", "gid", "x");
 	config("proc", "nosuch", "x");
+	config("proc", "pidns", "/none");
+	config("proc", "pidns", "/proc/self/ns/mnt");
+	config("proc", "pidns", "/tmp");
+	config("proc", "pidns", "");
+	config("devpts", "max", "99999999");
 }
 
 static int listed(const char *path, const char *name)
