@@ -302,9 +302,9 @@ static int64_t map_region(mm *mm, uint64_t start, uint64_t len, uint64_t vm_flag
 /* PR_SET_MDWE: no memory that can be written becomes code, now or by a later call. */
 static bool gains_execution(const mm *mm, uint64_t old, uint64_t new)
 {
-	if (!mm->mdwe || !(new &VM_EXEC))
+	if (!mm->mdwe || !(new & VM_EXEC))
 		return false;
-	return new &VM_WRITE || !(old & VM_EXEC);
+	return new & VM_WRITE || !(old & VM_EXEC);
 }
 
 static uint64_t implied_rights(const mm *mm, uint64_t prot)

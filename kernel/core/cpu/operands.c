@@ -40,14 +40,12 @@ typedef uint16_t rows[16];
 
 static const rows either = { [1] = 0x0030, [2] = 0x0b00, [5] = 0xfbf2, [0xc] = 0x0044 };
 static const rows plain = { [5] = 0x000c };
-static const rows with_66 = {
-	[5] = 0x0400, [6] = 0xbfff, [7] = 0xb071, [0xd] = 0xff3f, [0xe] = 0xffff, [0xf] = 0x7f7e
-};
+static const rows with_66 = { [5] = 0x0400,   [6] = 0xbfff,   [7] = 0xb071,
+			      [0xd] = 0xff3f, [0xe] = 0xffff, [0xf] = 0x7f7e };
 static const rows with_f2 = { [7] = 0x3001, [0xd] = 0x0001, [0xe] = 0x0040 };
 static const rows with_f3 = { [1] = 0x0044, [5] = 0x0800, [7] = 0x0001 };
-static const rows with_66_38 = {
-	[0] = 0x0fff, [1] = 0x70b1, [2] = 0x0f00, [3] = 0xff80, [4] = 0x0003, [0xd] = 0xf800
-};
+static const rows with_66_38 = { [0] = 0x0fff, [1] = 0x70b1, [2] = 0x0f00,
+				 [3] = 0xff80, [4] = 0x0003, [0xd] = 0xf800 };
 static const rows with_66_3a = { [0] = 0xf300, [4] = 0x0017, [0xd] = 0x8000 };
 
 static bool holds(const rows r, uint8_t opcode) { return r[opcode >> 4] >> (opcode & 15) & 1; }
@@ -89,9 +87,8 @@ static uint64_t stores_in_parts(const struct insn *in)
 	return unaligned ? 16 : 0;
 }
 
-static const rows lockable = {
-	[0] = 0x0303, [1] = 0x0303, [2] = 0x0303, [3] = 0x0003, [8] = 0x00cb, [0xf] = 0xc0c0
-};
+static const rows lockable = { [0] = 0x0303, [1] = 0x0303, [2] = 0x0303,
+			       [3] = 0x0003, [8] = 0x00cb, [0xf] = 0xc0c0 };
 static const rows lockable_0f = { [0xa] = 0x0800, [0xb] = 0x0c0b, [0xc] = 0x0083 };
 
 /* One bit for each register of modrm that names one of a group's instructions which may have the prefix. */
