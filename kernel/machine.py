@@ -185,6 +185,7 @@ class Kernel:
         self.dumps = Dumps()
         self.watch = Watch()
         self.scheduler: Scheduler | None = None  # of tasks in machine code
+        self._closes = False
         self.scheduler_of: Callable[[Kernel], Scheduler] | None = None  # boots it
         self.visits: Visits | None = None  # the door for other threads of the host, if there is one
         self.processor: Processor | None = None  # for machine code; its owner sets it
@@ -537,15 +538,21 @@ class Kernel:
         return state_hash(self)
 
     def close(self) -> None:
-        """End all tasks, write back, give everything back. Errors: KernelBug on a leak."""
+        """End all tasks, write back, give everything back.
+
+        Errors: KernelBug on a leak; RuntimeError: its programs are running, and called this.
+        """
+        if self.scheduler is not None and self.scheduler.is_busy:
+            raise RuntimeError("a machine cannot be closed while its programs run")
         leaked = self._give_back()
         if leaked:
             raise KernelBug(f"{leaked} kernel objects or pages were left at shutdown")
 
     def _give_back(self) -> int:
         """Close whatever is open and return how many objects and pages nobody knew of."""
-        if self.memory.closed:
+        if self.memory.closed or self._closes:  # a task's end is told to who closes, too
             return 0
+        self._closes = True
         for task in list(self.tasks.values()):
             task.exit(0)
         self.scheduler = None

@@ -185,7 +185,7 @@ class _Walk:
         return [what()]
 
     def context(self, what: Context) -> Iterable[object]:
-        if what.handle == ffi.NULL:  # of a task that has ended
+        if not hasattr(what, "handle"):  # of a task that has ended
             return []
         fpu = ffi.new("uint8_t[512]")
         lib.context_get_fpu(what.handle, fpu)

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 from pkern.kernel.arguments import did_you_mean, keywords, number, of_type, to_call
 from pkern.kernel.clock import TimeIsUp
 from pkern.kernel.cpu.vsyscall import AREA as VSYSCALLS
-from pkern.kernel.errors import SyscallError
+from pkern.kernel.errors import KernelBug, KernelPanic, SyscallError
 from pkern.kernel.machine import MOST_ID, Kernel
 from pkern.kernel.tasks.credentials import named_caps
-from pkern.kernel.tasks.signal.signals import SIGKILL, SigInfo
+from pkern.kernel.tasks.signal.signals import SIGINT, SIGKILL, SigInfo
 from pkern.kernel.tasks.signal.signames import Signal
 from pkern.kernel.vfs.proc.maps import maps_of
 from pkern.syscalls.strace.tracer import Tracer
@@ -174,7 +174,7 @@ def run(
         failing=_failing(fail_nth),
     )
     wall_ns = None if wall is None else nanoseconds_of("wall", wall)
-    with _machine(kernel, boot) as machine, _scheduling(machine) as scheduler:
+    with _machine(kernel, boot) as machine, _ending(machine), _scheduling(machine) as scheduler:
         path = _place(machine, source, root, overlay)
         for text in binds:
             bind(machine, read_bind(text))
@@ -182,6 +182,7 @@ def run(
         stdio = captured(machine, data, shown.out.extend, shown.err.extend)
         with _explained(path, root or overlay):
             task = _start(machine, scheduler, path, given, stdio, strace)
+        _ = machine.core  # closed by who has seen the first line: MachineClosed
         return _to_end(machine, scheduler, task, given, wall_ns, shown)
 
 
@@ -283,6 +284,22 @@ def _machine(kernel: Kernel | None, boot: Mapping[str, Any]) -> Iterator[Kernel]
         return
     with Kernel(**boot) as new:
         yield new
+
+
+@contextmanager
+def _ending(kernel: Kernel) -> Iterator[None]:
+    """End what a run has started that an exception leaves, after the machine's own nothing."""
+    before = set(kernel.tasks.values())
+    try:
+        yield
+    except (KernelBug, KernelPanic):
+        raise
+    except BaseException as error:
+        signo = SIGINT if isinstance(error, KeyboardInterrupt) else SIGKILL
+        for task in list(kernel.tasks.values()):
+            if task not in before and task.context is not None:
+                task.die_of(signo)
+        raise
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 
 from pkern.kernel.core import ffi, lib
-from pkern.kernel.errors import SyscallError
+from pkern.kernel.errors import MachineClosed, SyscallError
 from pkern.kernel.lean import cached_property
 from pkern.kernel.typed import TYPE_CHECKING, Any, Generic, Iterator, Sequence, TypeVar
 from pkern.kernel.values import NamedTuple
@@ -84,7 +84,8 @@ class Processor:
     def close(self) -> None:
         """Give the engine back; a second call does nothing."""
         lib.run_destroy(self.handle)
-        self.handle = ffi.NULL
+        del self.handle
+        self.__class__ = _Closed
 
     def count_instructions(self) -> None:
         """Let slices be so many instructions from now on, not blocks. Errors: ENOMEM."""
@@ -130,6 +131,18 @@ class Processor:
         return str(ffi.string(lib.run_engine_text(self.handle, status)).decode())
 
 
+class _Closed(Processor):
+    """A processor that has been given back: its handle refuses. A class of its own: see Mm."""
+
+    @property
+    def handle(self) -> Any:
+        """Stop who still asks it. Errors: MachineClosed."""
+        raise MachineClosed
+
+    def close(self) -> None:
+        """Nothing is left to give back."""
+
+
 Task = TypeVar("Task", bound="Thread")
 
 
@@ -141,18 +154,18 @@ class RunQueue(Generic[Task]):
     """
 
     def __init__(self, processor: Processor) -> None:
-        self._handle = processor.handle
+        self._processor = processor
         self._owners = ffi.new("void *[]", 8)  # room for who is asked for
 
     def __iter__(self) -> Iterator[Task]:
-        number = lib.queue_owners(self._handle, self._owners, len(self._owners))
+        number = lib.queue_owners(self._processor.handle, self._owners, len(self._owners))
         if number > len(self._owners):
             self._owners = ffi.new("void *[]", number)
-            lib.queue_owners(self._handle, self._owners, number)
+            lib.queue_owners(self._processor.handle, self._owners, number)
         return iter([ffi.from_handle(self._owners[place]) for place in range(number)])
 
     def __len__(self) -> int:
-        return int(lib.queue_owners(self._handle, ffi.NULL, 0))
+        return int(lib.queue_owners(self._processor.handle, ffi.NULL, 0))
 
     def add(self, task: Task) -> None:
         """Let a task run in its turn, which the core does not begin by itself."""
@@ -193,7 +206,8 @@ class Context:
     def close(self) -> None:
         """Forget the registers; a second call does nothing."""
         lib.context_destroy(self.handle)
-        self.handle = self._owner = ffi.NULL  # the task goes when nobody else knows it
+        del self.handle, self._owner  # the task goes when nobody else knows it
+        self.__class__ = _Forgotten
 
     def enter(self, mm: Any) -> None:
         """Run in the address space mm (mm*, or NULL) from now on."""
@@ -226,7 +240,7 @@ class Context:
         lib.context_set_own_time(self.handle, own)
 
     def forget_answers(self) -> None:
-        """Let the task ask again who it is; nothing to do once the registers are forgotten."""
+        """Let the task ask again who it is."""
         lib.context_forget(self.handle)
 
     def remembered(self, nr: int) -> int | None:
@@ -265,3 +279,20 @@ class Context:
     def set_fpu(self, image: bytes) -> None:
         """Set x87 and SSE state from 512 bytes in fxsave64's layout."""
         lib.context_set_fpu(self.handle, ffi.from_buffer(image))
+
+
+class _Forgotten(Context):
+    """The registers of a task that has ended: their handle refuses. A class of its own: see Mm."""
+
+    __slots__ = ()
+
+    @property
+    def handle(self) -> Any:
+        """Stop who looks at what has gone. Errors: AttributeError."""
+        raise AttributeError("the task has ended: it has no registers any more")
+
+    def close(self) -> None:
+        """Nothing is left to forget."""
+
+    def forget_answers(self) -> None:
+        """Nobody asks."""

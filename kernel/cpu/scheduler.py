@@ -74,6 +74,10 @@ class EngineError(RuntimeError):
     """The processor's engine failed, or a translation was used that the tables do not give."""
 
 
+def _nothing() -> bool:
+    return True
+
+
 class Ended:
     """Has a process ended? Nothing that the core does in turns of its own changes the answer."""
 
@@ -108,7 +112,7 @@ class Scheduler:
             kernel.processor = Processor(kernel.memory.core, library)
         self.processor = processor = kernel.processor
         clock = kernel.clock
-        self._handle = handle = processor.handle
+        handle = processor.handle
         costs = clock.call_ns, clock.block_ns
         lib.run_set_clock(handle, clock.place(), clock.place_of_due(), *costs)
         self._exit = processor.exit
@@ -121,7 +125,7 @@ class Scheduler:
         self.entry = Entry(self)
         self.waiting_for: Callable[[Task], str] = lambda task: "waits"  # in words, for a report
         self._halted: BaseException | None = None
-        self._done: Callable[[], bool] = lambda: True  # what run_until() waits for
+        self._done: Callable[[], bool] = _nothing  # what run_until() waits for
         self._kins = count(1)
         kernel.watch.booted(self)
 
@@ -129,7 +133,7 @@ class Scheduler:
     def sleepers(self) -> Sleepers:
         """Who sleeps for what: made when somebody first does, or is asked about."""
         made: Sleepers = load("pkern.kernel.cpu.sleepers").Sleepers(
-            self._handle, self.kernel.clock, self.queue
+            self.processor, self.kernel.clock, self.queue
         )
         return made
 
@@ -142,13 +146,18 @@ class Scheduler:
         return made
 
     @property
+    def is_busy(self) -> bool:
+        """Whether run_until() goes on, and has called whoever asks."""
+        return self._done is not _nothing
+
+    @property
     def running(self) -> Task | None:
         """Who has the turn; None between two."""
         return self.turns.running
 
     def next_task(self) -> Task | None:
         """Take the task out of the queue that runs next; None: nobody can."""
-        owner = lib.queue_next(self._handle)
+        owner = lib.queue_next(self.processor.handle)
         return ffi.from_handle(owner) if owner else None
 
     def at(self, when: int, action: Callable[[], None]) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.late import load
 from pkern.kernel.tasks.locks.line import Bystander, PrivateWord
-from pkern.kernel.typed import TYPE_CHECKING, Any, Callable, Hashable, Iterable
+from pkern.kernel.typed import TYPE_CHECKING, Callable, Hashable, Iterable
 from pkern.kernel.wait import Restart, WouldBlock
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from pkern.kernel.clock import Clock
     from pkern.kernel.cpu.observer import Observer
-    from pkern.kernel.cpu.processor import RunQueue
+    from pkern.kernel.cpu.processor import Processor, RunQueue
     from pkern.kernel.tasks.locks.line import InLine
     from pkern.kernel.tasks.task import Task
 
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 class Sleepers:
     """The tasks of one machine that sleep. by_key: in the order in which they came."""
 
-    def __init__(self, processor: Any, clock: Clock, queue: RunQueue[Task]) -> None:
-        """processor: the core's struct. queue: of those who are awake."""
-        self._handle = processor
+    def __init__(self, processor: Processor, clock: Clock, queue: RunQueue[Task]) -> None:
+        """queue: of those who are awake."""
+        self._processor = processor
         self._clock = clock
         self._queue = queue
         self.by_key: dict[Hashable, dict[InLine, None]] = {}
@@ -134,18 +134,18 @@ class Sleepers:
 
     def take_over(self, word: PrivateWord) -> None:
         """Let those who sleep on a word in the core sleep here."""
-        if lib.word_has_sleepers(word.mm.handle, self._handle, word.addr):
+        if lib.word_has_sleepers(word.mm.handle, self._processor.handle, word.addr):
             self._first_at(word)
 
     def hold(self, key: Hashable) -> None:
         """Let every call about a key's word come here, until release()."""
         if type(key) is PrivateWord:
-            lib.word_hold(self._handle, key.addr)
+            lib.word_hold(self._processor.handle, key.addr)
 
     def release(self, key: Hashable) -> None:
         """Let the core have sleepers on a key's word again."""
         if type(key) is PrivateWord:
-            lib.word_release(self._handle, key.addr)
+            lib.word_release(self._processor.handle, key.addr)
 
     def _first_at(self, key: Hashable) -> dict[InLine, None]:
         """Return who sleeps for a key that is not known here: nobody, but for the core's."""
@@ -159,7 +159,7 @@ class Sleepers:
     def _bring_sleepers(self, word: PrivateWord, others: dict[InLine, None]) -> None:
         """Let those who sleep on a word in the core wait as if their calls had come here."""
         futex = load("pkern.kernel.tasks.locks.futex")
-        while owner := lib.word_take(word.mm.handle, self._handle, word.addr):
+        while owner := lib.word_take(word.mm.handle, self._processor.handle, word.addr):
             task: Task = ffi.from_handle(owner)
             thread, (nr, *arguments) = task.thread, task.runner.call
             asked = futex.Word(word.addr, arguments[2] & futex.ALL_BITS, word)

@@ -26,7 +26,7 @@ class Turns:
 
     def __init__(self, kernel: Machine, processor: Processor) -> None:
         self._kernel = kernel
-        self._handle = processor.handle
+        self._processor = processor
         self._counters = processor.counters
         # When it began; what others ran in its middle counts as before.
         self._its: Any = lib.run_turn(processor.handle)
@@ -49,7 +49,7 @@ class Turns:
         if task.mm.process is not task:  # another of those who share the memory ran there last
             task.mm.serve(task)
         self._kernel.vsyscalls.enter(task)
-        lib.run_slice(self._handle, *self.slices)
+        lib.run_slice(self._processor.handle, *self.slices)
 
     def who_runs(self, task: Task) -> Task:
         """Return who has the turn by now: task, or who the core has given one, which is counted."""
@@ -58,7 +58,7 @@ class Turns:
             return task if before is None else before
         before.group.cpu_ns += turn.ran_ns
         turn.passed = turn.ran_ns = 0
-        now: Task = ffi.from_handle(lib.run_owner(self._handle))
+        now: Task = ffi.from_handle(lib.run_owner(self._processor.handle))
         self.running = now
         now.mm.process = now  # the core has told the address space
         now.thread.orig_rax = NO_CALL
@@ -81,7 +81,7 @@ class Turns:
         """Count what a task has run of its turn so far."""
         if task is not self.running:
             return
-        ran = lib.turn_charge(self._handle, task.thread.runner)
+        ran = lib.turn_charge(self._processor.handle, task.thread.runner)
         task.group.cpu_ns += ran
         if task.attributes.nice > 0:
             self._kernel.tasks.nice_ns += ran
@@ -94,7 +94,7 @@ class Turns:
 
     def end_slice(self) -> None:
         """Let the task that runs give way at the next block of its code."""
-        lib.run_slice_end(self._handle)
+        lib.run_slice_end(self._processor.handle)
 
     def part(self) -> None:
         """Begin the next turn of each thread of the process that runs here."""

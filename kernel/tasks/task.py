@@ -223,8 +223,11 @@ class Task:
 
     @property
     def cpu(self) -> Context:
-        """The registers of a task in machine code."""
-        assert self.context is not None, "a Python program has no registers"
+        """The registers of a task in machine code. Errors: AttributeError: it runs none."""
+        if self.context is None:
+            raise AttributeError(
+                f"task {self.pid} ({self.name}) is a Python program's: it has no registers"
+            )
         return self.context
 
     @property

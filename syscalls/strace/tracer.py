@@ -258,6 +258,8 @@ class Tracer:
         signature = inspect.signature(handler)
 
         def wrapper(task: Task, *args: Any, **named: Any) -> Any:
+            if not self._lives(task):
+                return handler(task, *args, **named)
             bound = signature.bind(task, *args, **named)  # TypeError, as without strace
             bound.apply_defaults()
             values = Values(task.mm)
@@ -284,6 +286,12 @@ class Tracer:
 
         return wrapper
 
+    def _lives(self, task: Task) -> bool:
+        """Tell whether a task still makes calls; the end of one that others have ended is told."""
+        if not task.alive:
+            self.ended(task)
+        return task.alive
+
     def _end_with(self, task: Task) -> None:
         """Print the end of a Python program, which a call of its own brought about."""
         if task in self._lines and not task.alive:
@@ -295,7 +303,7 @@ class Tracer:
 
         def wrapper(task: Task, nr: int, registers: tuple[int, ...]) -> int:
             name = NAMES.get(nr, f"syscall_{nr:#x}")
-            if not self._shows(name):
+            if not self._shows(name) or not self._lives(task):
                 return dispatch(task, nr, registers)
             padded = tuple(value & MASK for value in (*registers, 0, 0, 0, 0, 0, 0)[:6])
             if nr not in TABLE:
@@ -407,7 +415,6 @@ class Tracer:
         return strftime(form, gmtime(seconds))
 
     def _begin(self, task: Task, line: Line) -> None:
-        self._gone.discard(task)
         if self.style.output is Output.SUMMARY or not self._shows_unfinished():
             self._lines[task] = line
             return

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pkern.kernel.errors import SegmentationFault
+from pkern.kernel.errors import SegmentationFault, TaskKilled
 from pkern.kernel.wait import Restart
-from pkern.syscalls.numbers import NAMES
+from pkern.syscalls.numbers import NAMES, NUMBERS
 from pkern.syscalls.strace.classes import CLASSES
 from pkern.syscalls.strace.filters import CALLS, SIGNALS, BadFilter, parse
 from pkern.syscalls.strace.python_calls import SHAPES, Values, shape_of
@@ -38,6 +38,26 @@ def test_names_classes_numbers_and_expressions():
     assert parse(["trace=!none"]).calls == CALLS == parse(["trace=all"]).calls == parse([]).calls
     assert parse(["trace=?no_such_call,mmap"]).calls == {"mmap"}
     assert parse(["trace=signal"]).calls == CLASSES["%signal"]
+
+
+def test_who_has_ended_makes_no_calls_that_are_shown(kernel):
+    lines: list[str] = []
+    sys = Sys(kernel.spawn("prog"))
+    sys.strace(lines.append)
+    ended, killed = sys.fork(), sys.fork()
+    ended.exit(3)
+    sys.kill(killed.task.pid, 9)
+    for child in (ended, killed):
+        for _ in range(2):
+            child.syscall(NUMBERS["getpid"])
+            with pytest.raises(TaskKilled):
+                child.open("/x", 0)
+    assert [line.split("] ", 1)[-1] for line in lines[2:]] == [
+        "exit_group(3)               = ?",
+        "+++ exited with 3 +++",
+        f"kill({killed.task.pid}, SIGKILL)            = 0",
+        "+++ killed by SIGKILL +++",
+    ]
 
 
 def test_signals_and_statuses():

@@ -200,6 +200,17 @@ class UserfaultInode(AnonInode):
                 one.heir.close()
         del self._faults.contexts[self.ino]
         lib.uffd_free(self.handle)
+        del self.handle
+        self.__class__ = _Closed
+
+
+class _Closed(UserfaultInode):
+    """A context that nobody has open any more: its handle refuses. A class of its own: see Mm."""
+
+    @property
+    def handle(self) -> Any:
+        """Stop who still has the inode. Errors: EBADF."""
+        raise SyscallError(errno.EBADF)
 
 
 def open_context(kernel: Machine, inode: UserfaultInode, task: Any, flags: int) -> File:

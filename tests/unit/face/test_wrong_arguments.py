@@ -217,6 +217,63 @@ def test_a_closed_machine_runs_no_program():
         pkern.run(BUSYBOX, "true", kernel=kernel)
 
 
+@needs_busybox
+@pytest.mark.parametrize(
+    ("nth", "does", "raised"),
+    [
+        (1, lambda kernel: 1 // 0, ZeroDivisionError),
+        (9, lambda kernel: 1 // 0, ZeroDivisionError),
+        (40, lambda kernel: 1 // 0, ZeroDivisionError),  # with children
+        (9, lambda kernel: kernel.close(), RuntimeError),
+    ],
+)
+def test_who_is_told_of_calls_ends_the_run_by_an_exception(kernel, nth, does, raised):
+    lines = []
+
+    def emit(line):
+        lines.append(line)
+        if len(lines) == nth:
+            does(kernel)
+
+    with pytest.raises(raised):
+        pkern.run(BUSYBOX, "sh", "-c", "sleep 1 & sleep 9", strace=emit, kernel=kernel)
+    assert len(lines) == nth
+    assert [task.name for task in kernel.tasks.values()] == ["init"]
+    assert pkern.run(BUSYBOX, "echo", "again", kernel=kernel).out == b"again\n"
+
+
+@needs_busybox
+def test_a_machine_closed_before_its_program_begins_runs_none():
+    with pkern.Kernel(ram="16M") as kernel, pytest.raises(MachineClosed):
+        pkern.run(BUSYBOX, "true", strace=lambda line: kernel.close(), kernel=kernel)
+
+
+@needs_busybox
+def test_what_was_part_of_a_machine_refuses_afterwards():
+    tasks = []
+    with pkern.Kernel(ram="16M") as kernel:
+        sys = pkern.Sys(kernel.spawn("prog", uid=0, gid=0))
+        watch = sys.task.fds.get(sys.userfaultfd(0))
+        pkern.run(
+            BUSYBOX, "true", kernel=kernel, strace=lambda line: tasks.append(kernel.running())
+        )
+        with pytest.raises(AttributeError, match=r"task 1 .prog. is a Python program's"):
+            _ = sys.task.cpu
+        ended = next(task for task in tasks if task is not None)
+        with pytest.raises(AttributeError, match="it has no registers any more"):
+            ended.cpu.registers()
+        scheduler = kernel.scheduler
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        watch.ready()
+    for ask in (
+        scheduler.next_task,
+        scheduler.processor.note_accesses,
+        lambda: len(scheduler.queue),
+    ):
+        with pytest.raises(MachineClosed):
+            ask()
+
+
 def test_a_program_that_closes_its_machine(tmp_path):
     program = tmp_path / "prog.py"
     program.write_text("def main(sys): sys.kernel.close()")
