@@ -2034,9 +2034,11 @@ class Calls:
         Errors: EINVAL, EBUSY (the same again), EPERM (another signature), EFAULT. Source: rseq(2).
         """
 
-    def rt_sigaction(self, signo: int, action: Action | None = None) -> Action:
+    def rt_sigaction(self, signo: int, action: Action | None = None, flags: int = 0, mask: int = 0) -> Action:
         """Set what a signal does (SIG_DFL, SIG_IGN, a callable, a Sigaction); return what it did.
 
+        While a callable runs the signal is blocked, unless flags has SA_NODEFER, and so is what mask
+        says (bit n-1 is signal n); with SA_RESETHAND it runs once.
         Errors: EINVAL (no such signal; SIGKILL and SIGSTOP cannot be handled). Source: sigaction(2).
         """
 

@@ -226,9 +226,13 @@ class Sys(Calls):
                 if self._tracer is not None:
                     self._tracer.signal(self.task, SigInfo(fault.signo, fault.code, fault.addr))
                 action = self.task.signals.action(fault.signo)
-                if not callable(action):
+                if not callable(action) or self.task.signals.is_blocked(fault.signo):
                     raise
-                action(fault.signo, SigInfo(fault.signo, fault.code, fault.addr))
+                info = SigInfo(fault.signo, fault.code, fault.addr)
+                from pkern.kernel.tasks.signal import sending  # for those who handle one
+
+                sending.handle(self.task, action, info)
+                sending.deliver(self.task)
         raise RuntimeError(
             f"the signal handler returned {MAX_FRUITLESS} times without making {args} possible"
         )

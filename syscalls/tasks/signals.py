@@ -12,7 +12,14 @@ import struct
 from pkern.kernel.errors import MemoryFault, SyscallError
 from pkern.kernel.tasks.groups import members
 from pkern.kernel.tasks.signal import sigframe
-from pkern.kernel.tasks.signal.sending import discard, force, send, send_to_thread, within_limit
+from pkern.kernel.tasks.signal.sending import (
+    deliver,
+    discard,
+    force,
+    send,
+    send_to_thread,
+    within_limit,
+)
 from pkern.kernel.tasks.signal.signals import (
     NSIG,
     SA_KNOWN,
@@ -26,6 +33,7 @@ from pkern.kernel.tasks.signal.signals import (
     UNCATCHABLE,
     Action,
     Fate,
+    Function,
     Sigaction,
     SigInfo,
     set_blocked,
@@ -54,15 +62,21 @@ STACK = layout("<QI4xQ", "<III")
 # ---- what is done ----
 
 
-def rt_sigaction(task: Task, signo: int, action: Action | None = None) -> Action:
+def rt_sigaction(
+    task: Task, signo: int, action: Action | None = None, flags: int = 0, mask: int = 0
+) -> Action:
     """Set what a signal does (SIG_DFL, SIG_IGN, a callable, a Sigaction); return what it did.
 
+    While a callable runs the signal is blocked, unless flags has SA_NODEFER, and so is what mask
+    says (bit n-1 is signal n); with SA_RESETHAND it runs once.
     Errors: EINVAL (no such signal; SIGKILL and SIGSTOP cannot be handled). Source: sigaction(2).
     """
     if not 1 <= signo <= NSIG or (action is not None and signo in UNCATCHABLE):
         raise SyscallError(errno.EINVAL)
     old = task.signals.action(signo)
     if action is not None:
+        if callable(action) and (flags or mask):
+            action = Function(action, flags, mask & ~UNBLOCKABLE_MASK)
         task.signals.set_action(signo, action)
         if task.signals.fate(signo) is Fate.IGNORE:
             discard(task.group, frozenset({signo}))
@@ -173,7 +187,7 @@ def rt_sigprocmask(task: Task, how: int, mask: int) -> int:
         raise SyscallError(errno.EINVAL)
     set_blocked(task, changed[how])
     if task.context is None:
-        deliver_pending(task)
+        deliver(task)
     return old
 
 
@@ -480,9 +494,3 @@ def queue_for_tid(task: Task, tgid: int, tid: int, signo: int, told: SigInfo) ->
     if target is not None and target.tgid != task.pid_of(tgid):
         target = None
     return _queue(task, target, signo, told, send_to_thread)
-
-
-def deliver_pending(task: Task) -> None:
-    """Deliver to a Python program what is pending and not blocked any more, oldest first."""
-    for info in task.signals.shared.take_all():
-        send(task, info)

@@ -11,6 +11,8 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.tasks.signal.signals import (
     FIRST_QUEUED,
     IGNORED_BY_DEFAULT,
+    SA_NODEFER,
+    SA_RESETHAND,
     SI_USER,
     SIG_DFL,
     SIG_IGN,
@@ -20,12 +22,15 @@ from pkern.kernel.tasks.signal.signals import (
     STOPPING,
     UNCATCHABLE,
     Fate,
+    Function,
     SigInfo,
+    set_blocked,
 )
 from pkern.kernel.typed import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.group import Group
+    from pkern.kernel.tasks.signal.signals import Handler
     from pkern.kernel.tasks.task import Task
 
 ALONE, IN_GROUP = 0, 1  # whom a signal is for: one thread, or the process
@@ -137,6 +142,11 @@ def is_spared(task: Task, info: SigInfo) -> bool:
 
 def _send_to_python(task: Task, info: SigInfo) -> None:
     task.kernel.watch.generated(task, info, IN_GROUP, DELIVERED)
+    _reach_python(task, info)
+    deliver(task)
+
+
+def _reach_python(task: Task, info: SigInfo) -> None:
     if task.trace is not None and info.si_signo != SIGKILL:
         task.trace.hold_at_signal(info, _act_or_not)
     else:
@@ -226,21 +236,47 @@ def force(task: Task, info: SigInfo) -> None:
 def _act_or_not(task: Task, info: SigInfo | None) -> None:
     if info is not None:
         act(task, info)
+        deliver(task)
 
 
 def act(task: Task, info: SigInfo) -> None:
     """Do what a Python program wants done about a signal, or keep it while it is blocked."""
-    shared = task.signals.shared
-    if task.signals.is_blocked(info.si_signo):
-        shared.queue(info, task.cred.uid)
+    signals = task.signals
+    if signals.is_blocked(info.si_signo):
+        keep = signals.shared.add if info.timer is None else signals.shared.queue
+        keep(info, task.cred.uid)
         return
-    action = task.signals.action(info.si_signo)
+    action = signals.action(info.si_signo)
     if callable(action):
-        if info.si_signo == SIGALRM and shared.alarm_taken is not None:
-            shared.alarm_taken()
-        task.signals.handled += 1
-        action(info.si_signo, info)
+        if info.si_signo == SIGALRM and signals.shared.alarm_taken is not None:
+            signals.shared.alarm_taken()
+        handle(task, action, info)
     elif action != SIG_DFL or info.si_signo in IGNORED_BY_DEFAULT:
         return
     elif not is_spared(task, info):
         task.die_of(info.si_signo)
+
+
+def handle(task: Task, action: Handler, info: SigInfo) -> None:
+    """Run a Python program's handler, and hold back meanwhile what it wants held back.
+
+    Source: sigaction(2), sa_mask and sa_flags.
+    """
+    signals, bit = task.signals, 1 << info.si_signo - 1
+    flags, mask = (action.flags, action.mask) if isinstance(action, Function) else (0, 0)
+    if flags & SA_RESETHAND:
+        signals.set_action(info.si_signo, SIG_DFL)
+    before = signals.blocked
+    set_blocked(task, before | mask | (0 if flags & SA_NODEFER else bit))
+    signals.handled += 1
+    try:
+        action(info.si_signo, info)
+    finally:
+        if task.alive and task.context is None:  # a program in machine code keeps the mask
+            set_blocked(task, before)
+
+
+def deliver(task: Task) -> None:
+    """Let a Python program act on the signals that wait and are not blocked any more."""
+    while task.alive and task.context is None and (info := task.signals.take()) is not None:
+        _reach_python(task, info)

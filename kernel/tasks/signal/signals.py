@@ -81,6 +81,23 @@ class Sigaction(NamedTuple):
 
 DEFAULT, IGNORE = Sigaction(SIG_DFL), Sigaction(SIG_IGN)
 Handler = Callable[[int, SigInfo], object]
+
+
+class Function:
+    """A Python program's handler with SA_* flags and a mask: what is held back while it runs."""
+
+    __slots__ = ("flags", "handler", "mask")
+
+    def __init__(self, handler: Handler, flags: int, mask: int) -> None:
+        self.handler = handler
+        self.flags = flags
+        self.mask = mask
+
+    def __call__(self, signo: int, info: SigInfo) -> object:
+        """Run it."""
+        return self.handler(signo, info)
+
+
 Action = int | Handler | Sigaction
 
 
@@ -188,10 +205,6 @@ class Pending:
                 timer = self._remove(index).timer
                 if timer is not None:
                     timer.passed_over()
-
-    def take_all(self) -> list[SigInfo]:
-        """Remove and return all, oldest first."""
-        return [self._remove(0) for _ in range(len(self.infos))]
 
     def take(self, among: int) -> SigInfo | None:
         """Remove and return the next signal of a set: faults first, then the lowest number.
