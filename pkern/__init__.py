@@ -72,11 +72,12 @@ __all__ = [
 def __getattr__(name: str) -> object:
     """Bring in a public name. Errors: AttributeError."""
     if name not in _HOMES:
-        from pkern.kernel.arguments import did_you_mean
+        import sys
 
-        # What Python itself looks for, as __wrapped__, nobody has misspelt.
-        hint = "" if name[0] == "_" else did_you_mean(name, _HOMES)
-        raise AttributeError(f"module 'pkern' has no attribute {name!r}{hint}", name=name)
+        # Python guesses by the object, and only where nobody takes the error: its imports ask here
+        # for every submodule first.
+        this = sys.modules[__name__]
+        raise AttributeError(f"module 'pkern' has no attribute {name!r}", name=name, obj=this)
     from pkern.kernel.late import load
 
     module, attribute = _HOMES[name]
