@@ -1,9 +1,9 @@
 """The server that tests.commands asks: a process that has imported pkern, and its copies.
 
 Each command is a fork that is given its directory, its environment and its standard descriptors,
-and runs pkern.__main__. What a copy has imported of pkern the server imports too, so that the next
-ones find it, but for what only comes with a file in Python that is not pkern's, which decides how
-a command leaves (cli.startup.leave).
+and runs pkern.__main__. What a copy has imported of pkern the server imports too, and the engine it
+places, so that the next ones find it, but for what only comes with a file in Python that is not
+pkern's, which decides how a command leaves (cli.startup.leave).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from pkern.userland.cli.startup import FOREIGN
 
 ROOT = Path(__file__).resolve().parents[1]
+PROCESSOR = "pkern.kernel.cpu.processor"  # whose machines run machine code
 PIPE = 1 << 16  # bytes that a pipe takes at once
 
 
@@ -105,6 +106,17 @@ def _import_too(news: int) -> None:
     for name in names:
         if name != FOREIGN:
             import_module(name)
+    if PROCESSOR in names:
+        _place_engine()
+
+
+def _place_engine() -> None:
+    """Run an engine once: its library stays, which takes a copy longer than a short program."""
+    from pkern.kernel.machine import Kernel
+    from pkern.userland.machine_code import boot_scheduler
+
+    with Kernel(ram="1M") as machine:
+        boot_scheduler(machine)
 
 
 if __name__ == "__main__":
