@@ -10,6 +10,8 @@ BIN    := $(VENV)/bin
 JOBS   ?= $(shell nproc)
 # The file that the story reads; empty: the compiled core itself.
 FILE   ?=
+# A make that has jobs of its own: not those that the one above it shares out.
+ALONE   = MAKEFLAGS= $(MAKE) --no-print-directory
 
 CORE_C  := $(filter-out kernel/core/_core.c,$(wildcard kernel/core/*.c kernel/core/*/*.c))
 CORE_H  := $(wildcard kernel/core/*.h kernel/core/*/*.h)
@@ -78,10 +80,10 @@ run: build ## tell the letter's story on a real file (FILE=...)
 TEST_CPU   := 487
 TEST_ALONE := 10
 
-test: build ## every test: C programs, then pytest, on all processors (JOBS=N); ROUNDS=N draws more
+# The C programs beside pytest, which collects meanwhile: no processor waits for the end of either.
+test: build ## every test: C programs beside pytest, on all processors (JOBS=N); ROUNDS=N draws more
 	@echo "make test: about $$(( $(TEST_CPU) / $(JOBS) + $(TEST_ALONE) )) seconds if $(JOBS) processors have nothing else to do"
-	@$(MAKE) --no-print-directory test-core
-	@$(MAKE) --no-print-directory test-python
+	@$(ALONE) --jobs=2 --keep-going test-core-shown-at-once test-python
 
 # ---- all that CI runs ----
 
@@ -172,10 +174,16 @@ $(eval $(call C_CONFIG,tiny,$(C_SAN),c-any,3))
 $(eval $(call C_CONFIG,cov,$(C_COV),c-cov))
 
 # Side by side, each program's lines together; one that fails does not keep the others from running.
-SIDE_BY_SIDE := $(MAKE) --no-print-directory --jobs=$(JOBS) --output-sync=target --keep-going
+SIDE_BY_SIDE = $(ALONE) --jobs=$(JOBS) --output-sync=target --keep-going
 
 test-core: ## C programs under ASan, UBSan and the leak checker, twice
 	@$(SIDE_BY_SIDE) $(RUN_asan) $(RUN_tiny)
+
+# In one piece: pytest prints meanwhile.
+test-core-shown-at-once: build
+	@mkdir -p build
+	@$(MAKE) --no-print-directory test-core >build/test-core.txt 2>&1; status=$$?; cat build/test-core.txt; exit $$status
+.PHONY: test-core-shown-at-once
 
 coverage-c: build
 	@$(SIDE_BY_SIDE) $(RUN_cov)
