@@ -15,6 +15,7 @@ from pkern.kernel.lean import cached_property, nullcontext
 from pkern.kernel.log import KERN_INFO
 from pkern.kernel.namespaces.base import MNT
 from pkern.kernel.typed import TYPE_CHECKING, Any, Callable
+from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs import names
 from pkern.kernel.vfs.file import O_APPEND, O_DIRECT, O_PATH, File
 from pkern.kernel.vfs.fs.devfs import DevFs
@@ -31,6 +32,7 @@ from pkern.kernel.vfs.inode import (
 )
 from pkern.kernel.vfs.mounts import NODEV, RDONLY, FsFlags, Mount, MountTable, Path, top
 from pkern.kernel.vfs.walk import DOTS, FREELY, Last, Place, Rules, place_text, walk
+from pkern.kernel.wait import WouldBlock
 
 if TYPE_CHECKING:
     from pkern.kernel.vfs.inotify import Notify
@@ -49,6 +51,14 @@ WANTED = {0: MAY_READ, O_WRONLY: MAY_WRITE, O_RDWR: MAY_READ | MAY_WRITE, 3: MAY
 MFD_ALLOW_SEALING, MFD_HUGETLB, MFD_NOEXEC_SEAL = 2, 4, 8
 LEAST_FILES = 8192  # that may be open in all, however little RAM there is
 WATCH_BYTES = 1312  # what one costs Linux 6.18: 1 % of memory may be spent on them
+
+
+class Found(NamedTuple):
+    """What a path has led to, to be opened: it may sleep, and stays that file meanwhile."""
+
+    place: Place
+    inode: Inode
+    path: str  # for /proc
 
 
 class Counter:
@@ -431,8 +441,17 @@ class Vfs:
             return self._open_unnamed(task, place, flags, mode)
         place = walk(task, path, self._open_last(flags), start, rules)
         inode = self._open_inode(task, place, flags, mode)
+        return self.open_found(task, Found(place, inode, place_text(task, place)), flags)
+
+    def open_found(self, task: Caller, found: Found, flags: int) -> File:
+        """Open what a path has led to. Errors: ENFILE, those of the kind's file_opened."""
+        flags, (place, inode, text) = open_flags(flags), found
         mount = place.mount if place.inode is None else place.on
-        file = self.open_inode(task, inode, place_text(task, place), flags, mount)
+        try:
+            file = self.open_inode(task, inode, text, flags, mount)
+        except WouldBlock as wait:
+            wait.progress = found  # by whatever name it is known then
+            raise
         if place.inode is None:  # there was no such name, and O_CREAT
             file.created = True
         if place.jumped:

@@ -16,7 +16,7 @@ from pkern.kernel.tasks.signal.signals import SI_USER, SIGXFSZ, SigInfo
 from pkern.kernel.tasks.thread import INT80, SYSCALL, entry_of
 from pkern.kernel.typed import TYPE_CHECKING, Any, Callable, NoReturn
 from pkern.kernel.values import NamedTuple
-from pkern.kernel.vfs import O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_TRUNC, names, open_flags
+from pkern.kernel.vfs import O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_TRUNC, Found, names, open_flags
 from pkern.kernel.vfs.file import O_APPEND, O_PATH, File
 from pkern.kernel.vfs.inode import (
     MAY_READ,
@@ -95,6 +95,8 @@ def opened(task: Task, dirfd: int, path: str, how: How) -> File:
     memory = task.kernel.memory
     before = memory.stand_for(task)
     try:
+        if isinstance(task.thread.progress, Found):
+            return task.kernel.vfs.open_found(task, task.thread.progress, flags)
         start = start_of(task, dirfd, f"./{path}" if rules.in_root and path else path)
         return task.kernel.vfs.open(task, path, flags, mode, start, rules)
     finally:

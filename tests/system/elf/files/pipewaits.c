@@ -261,6 +261,39 @@ static void openers_stop(void)
 	waitpid(pid, 0, 0);
 }
 
+/* Who waits to open stays with what its path has led to: moved, without a name, or with another one's there. */
+static void openers_keep(void)
+{
+	static const char *const ways[] = { "moved", "removed", "replaced" };
+
+	for (int way = 0; way < 3; way++) {
+		char byte = 'x', path[64];
+		int status, place, fd;
+		pid_t pid = fork();
+
+		if (!pid)
+			_exit(read(open(fifo, O_RDONLY), &byte, 1) == 1 ? byte : errno);
+		until_in(pid, SYS_open);
+		place = open(fifo, O_PATH);
+		if (way == 1)
+			unlink(fifo);
+		else
+			rename(fifo, "moved");
+		if (way == 2)
+			mkdir(fifo, 0700);
+		sprintf(path, "/proc/self/fd/%d", place);
+		fd = open(path, O_WRONLY | O_NONBLOCK);
+		printf("%s: met %ld", ways[way], result(write(fd, &byte, 1)));
+		waitpid(pid, &status, 0);
+		printf(", %d\n", WEXITSTATUS(status) == byte ? 0 : WEXITSTATUS(status));
+		close(fd);
+		close(place);
+		unlink("moved");
+		rmdir(fifo);
+		mkfifo(fifo, 0600);
+	}
+}
+
 static void fifos(const char *folder)
 {
 	const char *path = fifo;
@@ -311,6 +344,7 @@ static void fifos(const char *folder)
 	close(p[0]);
 	openers_end();
 	openers_stop();
+	openers_keep();
 }
 
 static void told(const char *what)
