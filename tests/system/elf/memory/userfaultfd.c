@@ -128,12 +128,12 @@ static void marking(void)
 	SAY("dontneed", madvise(at + 3 * P, P, 24));
 	NUM("pagemap", pagemap(at + 3 * P));
 	poison(fd, at + 4 * P, 1);
+	fflush(stdout); /* or both would write it, in either order */
 	if (!fork()) {
 		printf("child %s ", touch(at + 4 * P, 0));
 		fflush(stdout);
 		_exit(0);
 	}
-	fflush(stdout);
 	wait(NULL);
 	char *moved = mremap(at + 4 * P, P, P, MREMAP_MAYMOVE | MREMAP_FIXED, hole(1));
 	printf("moved %s\n", touch(moved, 0));
