@@ -46,6 +46,7 @@ mount -t overlay -o lowerdir=/lower,upperdir=/disk/upper,workdir=/disk/work over
 mkdir -p /new/usr/lib/modules
 mount --bind /lower$(cat /kernel)/lib/modules /new/usr/lib/modules
 mount --move /dev /new/dev
+ln -s /proc/self/fd /new/dev/fd
 mkdir -p /new/dev/pts /new/dev/shm
 mount -t devpts -o gid=5,mode=620,ptmxmode=666 devpts /new/dev/pts
 mount -t tmpfs -o mode=1777 shm /new/dev/shm
