@@ -15,6 +15,7 @@ from pkern.userland.lab.pictures import Panels
 from pkern.userland.lab.progress import steps, watching
 from pkern.userland.lab.report import ARCHIVE, index, linked, page, print_result, write_page
 from pkern.userland.lab.rmap_runs import TESTS, ram_for, run_design, scaled
+from tests.speed import second
 
 # Verdicts that come from counts and so are the same on every machine.
 CERTAIN = {
@@ -55,14 +56,6 @@ def test_its_pictures_are_drawn(result, tmp_path):
 
 
 PROCESSORS, BESIDE = 2, 2
-ADDED = 5_000_000  # numbers that a processor of today adds in a tenth of a second, one by one
-
-
-def second() -> float:
-    """Return the processor time that takes here what takes a second on a processor of today."""
-    began = process_time()
-    sum(range(ADDED))
-    return 10 * (process_time() - began)
 
 
 @pytest.mark.parametrize("setup", TESTS, ids=lambda setup: setup.options)

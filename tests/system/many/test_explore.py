@@ -13,6 +13,7 @@ import pytest
 
 from tests import commands
 from tests.rounds import ROUNDS
+from tests.speed import second
 
 ROOT = Path(__file__).parents[3]
 SOURCES = Path(__file__).parents[1] / "schedules"
@@ -467,17 +468,18 @@ int main(int argc, char **argv)
 def test_a_schedule_that_does_not_end(tmp_path):
     (tmp_path / "loops.c").write_text(LOOPS)
     compile_it(tmp_path / "loops.c", tmp_path / "loops it", GLIBC)
-    words = ["explore", "--wall", "0.3", "--preempt", "never", "--first", "--shrink", "0"]
+    wall = f"{round(0.3 * max(1, second()), 1):g}"
+    words = ["explore", "--wall", wall, "--preempt", "never", "--first", "--shrink", "0"]
     words += ["--save", "a bug.json", "loops it"]
     done = pkern(*words, folder=tmp_path)
     assert (done.returncode, done.stderr) == (1, "")
     assert "hangs: does not end" in done.stdout
     assert done.stdout.endswith("pkern replay 'a bug.json'\n")
-    again = afresh("replay", "--wall", "0.3", "a bug.json", folder=tmp_path)
+    again = afresh("replay", "--wall", wall, "a bug.json", folder=tmp_path)
     assert (again.returncode, again.stderr) == (1, "pkern: does not end\n")
     always = pkern(*words, "x", folder=tmp_path)
     assert always.returncode == 2
-    assert always.stderr == "pkern: its usual schedule does not end within 0.3 s (--wall)\n"
+    assert always.stderr == f"pkern: its usual schedule does not end within {wall} s (--wall)\n"
 
 
 def test_no_more_schedules_than_are_asked_for(folder):
