@@ -27,23 +27,23 @@ if TYPE_CHECKING:
 class Bundle:
     """How far one is. length: bytes that are wanted, 0: as many as there are.
 
-    left: what one that goes on receives in all; 0: without an end. most: buffers that it takes
-    where it knows of no length. unread: bytes that a stream has besides, by the last receive.
+    left: what one that goes on has yet to receive; None: without an end. most: buffers that it
+    takes where it knows of no length. unread: bytes that a stream has besides, by the last receive.
     """
 
-    def __init__(self, length: int, left: int) -> None:
+    def __init__(self, length: int, left: int | None) -> None:
         self.length, self.left = length, left
         self.most = 1
         self.unread = 0
         self.sending: Buffers | None = None  # that wait for the socket
         self.flags = 0  # what a completion says of the first of these
         self.receiving: Pieces | None = None  # that have some of what is to come
-        self.reached_end = self.has_waited = self.is_over = 0
+        self.reached_end = self.has_waited = 0
 
 
 def _bundle(request: Request) -> Bundle:
     if request.bundle is None:
-        request.bundle = Bundle(request.entry.length, request.entry.file_index)
+        request.bundle = Bundle(request.entry.length, request.entry.file_index or None)
     bundle: Bundle = request.bundle
     return bundle
 
@@ -124,7 +124,7 @@ def recv(request: Request) -> int:
 
 def _incoming(request: Request, bundle: Bundle) -> Pieces:
     wanted = bundle.length or (bundle.unread if bundle.unread > 1 else 0)
-    return _pick(request, min(wanted or bundle.left, bundle.left or wanted))
+    return _pick(request, min(filter(None, (wanted, bundle.left)), default=0))
 
 
 def _receive(request: Request, pieces: Pieces) -> int:
@@ -139,7 +139,7 @@ def _receive(request: Request, pieces: Pieces) -> int:
 def _takes_more(request: Request, pieces: Pieces, nbytes: int) -> bool:
     """Tell whether a receive that was given all it asked for asks once more."""
     bundle = _bundle(request)
-    if bundle.reached_end or bundle.is_over or pieces.is_cut or bundle.unread <= 1:
+    if bundle.reached_end or bundle.left == 0 or pieces.is_cut or bundle.unread <= 1:
         return False
     if request.entry.ioprio & RECV_MULTI and bundle.length and nbytes >= bundle.length:
         return False
@@ -161,15 +161,14 @@ def _receive_rest(request: Request, wanted: int) -> int:
 def _counted(request: Request, nbytes: int) -> int:
     """Note what one that goes on has received of all that it is to. Return nbytes."""
     bundle = _bundle(request)
-    if bundle.left and nbytes > 0:
+    if bundle.left is not None and nbytes > 0:
         bundle.left = max(0, bundle.left - nbytes)
-        bundle.is_over = int(not bundle.left)
     return nbytes
 
 
 def receives_on(request: Request, result: int) -> bool:
     """Tell whether more is received: not behind its end, nor by a bundle without buffers."""
     bundle = _bundle(request)
-    if bundle.is_over or bundle.reached_end:
+    if bundle.left == 0 or bundle.reached_end:
         return False
     return talking.receives_on(request, result)

@@ -98,10 +98,10 @@ def _check_flags(flags: int) -> None:
 
 
 def _params(inode: RingInode, flags: int, users: Users | None) -> bytes:
-    array = 0 if flags & NO_SQARRAY else inode.array
+    array = 0 if flags & NO_SQARRAY else inode.sizes.array
     sq = (rings.SQ_HEAD, rings.SQ_TAIL, rings.SQ_MASK, rings.SQ_SIZE, rings.SQ_FLAGS)
     cq = (rings.CQ_HEAD, rings.CQ_TAIL, rings.CQ_MASK, rings.CQ_SIZE, rings.CQ_OVERFLOW)
-    head = (inode.sq_entries, inode.cq_entries, flags, 0, 0, FEATURES, 0)
+    head = (inode.sizes.sq_entries, inode.sizes.cq_entries, flags, 0, 0, FEATURES, 0)
     entries_at, rings_at = (users.entries, users.rings) if users else (0, 0)
     sq_words = (*sq, rings.SQ_DROPPED, array, 0, entries_at)
     return PARAMS.pack(*head, *sq_words, *cq, rings.CQES, rings.CQ_FLAGS, 0, rings_at)
@@ -199,7 +199,7 @@ def _wait(task: Task, ring: Ring, wanted: int, wait: Waiting) -> int:
     inode, now, how = ring.inode, task.kernel.clock.now_ns, wait.how
     inode.flush()
     waits_for_all = how.least is None or now < how.least
-    enough = min(wanted, inode.cq_entries if waits_for_all else 1)
+    enough = min(wanted, inode.sizes.cq_entries if waits_for_all else 1)
     if inode.nr_completions >= enough or ring.timed_out != wait.timed_out:
         return 0
     if how.deadline is not None and now >= how.deadline:

@@ -56,7 +56,7 @@ class Ring:
         self.groups = Groups()
         self.personalities = Personalities()
         self.restrictions: Restrictions | None = None
-        self.tuning = Tuning(inode.sq_entries, maker.rlimits["nproc"][0])
+        self.tuning = Tuning(inode.sizes.sq_entries, maker.rlimits["nproc"][0])
         single = inode.flags & SINGLE_ISSUER and enabled
         self.issuer: Task | None = maker if single else None  # the only one who may use it
         self.charged = 0  # pages that count for its maker

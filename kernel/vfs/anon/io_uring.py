@@ -200,13 +200,12 @@ class RingInode(MappedInode):
     def _lay_out(self, sizes: Sizes, users: Users | None) -> None:
         """Have rings of these sizes. Errors: ENOMEM."""
         self._rings, self._entries = self._parts(sizes, users)
-        self.sizes, self.array = sizes, sizes.array
-        self.sq_entries, self.cq_entries = sizes.sq_entries, sizes.cq_entries
+        self.sizes = sizes
         self._rings.store(0, bytes(CQES))
-        self._set(SQ_MASK, self.sq_entries - 1)
-        self._set(CQ_MASK, self.cq_entries - 1)
-        self._set(SQ_SIZE, self.sq_entries)
-        self._set(CQ_SIZE, self.cq_entries)
+        self._set(SQ_MASK, sizes.sq_entries - 1)
+        self._set(CQ_MASK, sizes.cq_entries - 1)
+        self._set(SQ_SIZE, sizes.sq_entries)
+        self._set(CQ_SIZE, sizes.cq_entries)
         if self.flags & SQPOLL:
             self._set(SQ_FLAGS, FLAG_NEED_WAKEUP)
 
@@ -255,13 +254,13 @@ class RingInode(MappedInode):
         self._rings.store(at, WORD.pack(value & COUNT))
 
     def _place_of_entry(self, index: int) -> int:
-        return (index & self.sq_entries - 1) * self.sizes.entry_bytes
+        return (index & self.sizes.sq_entries - 1) * self.sizes.entry_bytes
 
     def _entry(self, index: int) -> bytes:
         return self._entries.load(self._place_of_entry(index), self.sizes.entry_bytes)
 
     def _place_of_completion(self, index: int) -> int:
-        return CQES + (index & self.cq_entries - 1) * self.sizes.completion_bytes
+        return CQES + (index & self.sizes.cq_entries - 1) * self.sizes.completion_bytes
 
     def _completion(self, index: int) -> bytes:
         return self._rings.load(self._place_of_completion(index), self.sizes.completion_bytes)
@@ -296,7 +295,7 @@ class RingInode(MappedInode):
         return parts[part].place()
 
     def poll(self, file: File) -> int:
-        room = self._get(SQ_TAIL) - self._sq_head & COUNT < self.sq_entries
+        room = self._get(SQ_TAIL) - self._sq_head & COUNT < self.sizes.sq_entries
         found = self._waiting or self.nr_completions
         return (POLLOUT if room else 0) | (POLLIN if found else 0)
 
@@ -314,10 +313,12 @@ class RingInode(MappedInode):
     def next_entry(self) -> bytes | None:
         """Take the next entry's bytes; None: there is none. One that is nowhere is dropped."""
         while self._get(SQ_TAIL) != self._sq_head & COUNT:
-            place = self._sq_head & self.sq_entries - 1
-            index = place if self.flags & NO_ARRAY else self._get(self.array + place * WORD.size)
+            place = self._sq_head & self.sizes.sq_entries - 1
+            index = (
+                place if self.flags & NO_ARRAY else self._get(self.sizes.array + place * WORD.size)
+            )
             self._sq_head += 1
-            if index < self.sq_entries:
+            if index < self.sizes.sq_entries:
                 return self._entry(index)
             self._set(SQ_DROPPED, self._get(SQ_DROPPED) + 1)
         return None
@@ -325,7 +326,7 @@ class RingInode(MappedInode):
     @property
     def nr_entries(self) -> int:
         """How many entries wait to be taken."""
-        return min(self._get(SQ_TAIL) - self._sq_head & COUNT, self.sq_entries)
+        return min(self._get(SQ_TAIL) - self._sq_head & COUNT, self.sizes.sq_entries)
 
     def show_taken(self) -> None:
         """Let the program see which entries have been taken."""
@@ -358,24 +359,25 @@ class RingInode(MappedInode):
 
     def flush(self) -> None:
         """Store completions that wait, as many as there is room for."""
-        while self._waiting and self._has_room(len(self._waiting[0])):
-            self._append(self._waiting.popleft())
+        while self._waiting and self._append(self._waiting[0]):
+            self._waiting.popleft()
         flag = FLAG_OVERFLOW if self._waiting else 0
         if self._get(SQ_FLAGS) & FLAG_OVERFLOW != flag:
             self._set(SQ_FLAGS, self._get(SQ_FLAGS) & ~FLAG_OVERFLOW | flag)
 
-    def _has_room(self, nbytes: int) -> bool:
-        """Tell whether a completion has room; one of two places does not begin at the last."""
-        places = nbytes // self.sizes.completion_bytes
-        at_last = self._cq_tail & self.cq_entries - 1 == self.cq_entries - 1
-        if places > 1 and at_last and self.nr_completions < self.cq_entries:
+    def _append(self, completion: bytes) -> bool:
+        """Store a completion; False: there is no room. One of two places begins not at the last."""
+        free, mask = self.sizes.cq_entries - self.nr_completions, self.sizes.cq_entries - 1
+        places = len(completion) // self.sizes.completion_bytes
+        if places > 1 and free and self._cq_tail & mask == mask:
             self._append(COMPLETION.pack(0, 0, F_SKIP))
-        return self.nr_completions + places <= self.cq_entries
-
-    def _append(self, completion: bytes) -> None:
+            free -= 1
+        if places > free:
+            return False
         self._rings.store(self._place_of_completion(self._cq_tail), completion)
-        self._cq_tail += len(completion) // self.sizes.completion_bytes
+        self._cq_tail += places
         self._set(CQ_TAIL, self._cq_tail)
+        return True
 
 
 def open_rings(kernel: Machine, inode: RingInode, task: Caller) -> File:
