@@ -265,6 +265,7 @@ COMPARED_IN = {
     "flags of pages": ("*test_elf.py::*[[]pageflags*",),
     "taken entries": ("*test_elf.py::*[[]ringstable*",),
     "flags of files": ("*test_elf.py::*[[]chattr*", "*test_elf.py::*[[]fileioctls*"),
+    "sizes of rings": ("*test_elf.py::*[[]ringsizes]", "*test_elf.py::*[[]ringbundles]"),
     "where tasks sleep": ("*test_elf.py::*[[]wchan*",),
     "options of mounts": ("*test_elf.py::*[[]mountoptions*",),
     "futex2": ("*test_elf.py::*[[]futex2*",),

@@ -618,6 +618,11 @@ NEWER: tuple[Newer, ...] = (
         (6, 17),
         "file_getattr, file_setattr, setxattrat and its kin, AT_EXECVE_CHECK",
     ),
+    Newer(
+        "sizes of rings",
+        (6, 18, 44),
+        "flags of rings that are resized, a NOP without its file, how much a bundle takes",
+    ),
     Newer("where tasks sleep", (6, 18), "the functions that wchan names"),
     Newer("options of mounts", (6, 18), "what mounts say of options that are wrong"),
     Newer(
