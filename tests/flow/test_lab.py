@@ -1,5 +1,6 @@
 """Every experiment of the lab at its tiny scale, and the command around them."""
 
+import logging
 from dataclasses import replace
 from time import process_time
 
@@ -11,7 +12,7 @@ from pkern.userland.lab.bench import LEAST_ROUNDS, Spread
 from pkern.userland.lab.claims import LETTER_ID, UNTRIED
 from pkern.userland.lab.designs import DESIGNS, LIST
 from pkern.userland.lab.experiments import guest_memory
-from pkern.userland.lab.pictures import Panels
+from pkern.userland.lab.pictures import Panels, need_pictures
 from pkern.userland.lab.progress import steps, watching
 from pkern.userland.lab.report import ARCHIVE, index, linked, page, print_result, write_page
 from pkern.userland.lab.rmap_runs import TESTS, ram_for, run_design, scaled
@@ -104,6 +105,12 @@ def test_a_view_of_a_machine_stands_beside_the_page(tmp_path, capsys):
     capsys.readouterr()
     assert main(["lab", "run", "gate", "--view"]) == 2
     assert "name a folder" in capsys.readouterr().err
+
+
+def test_what_the_library_of_pictures_does_at_first_is_not_told_among_our_lines(capsys):
+    need_pictures()
+    logging.getLogger("matplotlib.font_manager").warning("the fonts are gathered")
+    assert capsys.readouterr() == ("", "")
 
 
 def test_a_wrong_name_is_answered_with_the_nearest(capsys):

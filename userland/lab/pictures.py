@@ -6,6 +6,7 @@ wherever it appears. Every picture is an SVG file, the same at every run.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isnan
@@ -151,6 +152,8 @@ def _pyplot() -> Any:
             "pages have pictures, which need matplotlib: pip install '.[pictures]' in"
             " pkern's folder"
         ) from None
+    # On an account's first time it says, in the middle of ours, that it gathers the fonts.
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     matplotlib.use("agg")
     matplotlib.rcParams.update({"svg.hashsalt": "pkern", "font.size": 9, "axes.axisbelow": True})
     import matplotlib.pyplot as plt
