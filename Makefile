@@ -236,7 +236,7 @@ bench: build ## this kernel beside the host's, as ratios
 conform: build ## random sequences on this kernel and on the host's
 	$(BIN)/pkern conform
 
-otherhost: build ## WORDS=, pytest's, on an emulated host with KERNEL=, an unpacked Debian package
+otherhost: build ## make test (WORDS=: pytest's) on an emulated host with KERNEL=, an unpacked Debian package
 	@tests/otherhost.sh '$(KERNEL)' $(WORDS)
 
 realprograms: build ## programs that people have, here and in a machine: docs/realprograms.md (root; ONLY=names)
