@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 
 from pkern.kernel.clock import Clock
+from pkern.kernel.numbers import counted
 from pkern.kernel.typed import Callable
 from pkern.kernel.values import NamedTuple
 
@@ -54,7 +55,7 @@ class Log:
         self._level_before: int | None = None  # the console's, while it is off
 
     def __repr__(self) -> str:
-        return f"<Log of {len(self._records)} lines>"
+        return f"<Log of {counted(len(self._records), 'line')}>"
 
     def write(self, level: int, text: str) -> None:
         """Append text at a kernel log level (0 emergency .. 7 debug)."""

@@ -21,7 +21,7 @@ from pkern.kernel.mm.memory import Memory
 from pkern.kernel.mm.mm import Mm
 from pkern.kernel.namespaces.base import IPC, Namespace
 from pkern.kernel.namespaces.user import FIRST
-from pkern.kernel.numbers import is_decimal
+from pkern.kernel.numbers import counted, is_decimal
 from pkern.kernel.random import Random
 from pkern.kernel.tasks.attributes import Dumps
 from pkern.kernel.tasks.credentials import ALL_CAPS, NO_CAPS, named_caps
@@ -571,7 +571,7 @@ class Kernel:
         """Return its memory, its reverse map and how many tasks it has."""
         if self.memory.closed:
             return "<Kernel, closed>"
-        return f"<Kernel {self.ram >> 10}K, {self.memory.rmap}, {len(self.tasks)} tasks>"
+        return f"<Kernel {self.ram >> 10}K, {self.memory.rmap}, {counted(len(self.tasks), 'task')}>"
 
     def __enter__(self) -> Kernel:
         return self

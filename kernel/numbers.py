@@ -1,4 +1,4 @@
-"""Which texts are numbers: of ASCII's digits.
+"""Which texts are numbers: of ASCII's digits; and how many of a thing there are, in words.
 
 Python takes those of every alphabet for digits, has digits that are no numbers, and takes numbers
 with underscores in them; neither Linux nor who types a command means these.
@@ -28,3 +28,8 @@ def plain_number(text: str) -> int | None:
         return int(text)
     digits = text[2:]
     return int(digits, 16) if text[:2] in ("0x", "0X") and digits and set(digits) <= HEX else None
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """Return how many there are of a thing: "1 run", "2 runs". many: where it is not one + "s"."""
+    return f"{number} {one if number == 1 else many or one + 's'}"

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pkern.kernel.numbers import counted
+
 PAGE_SIZE = 4096
 SHOWN = 16  # items of a long list that are shown as text; JSON has all
 
@@ -147,10 +149,11 @@ class Area(Answer):
         yield f"  {joined(self.flags)}"
         if self.inode:
             yield f"  inode {self.inode}, from page {self.pgoff} on"
+        pages = counted((self.end - self.start) // PAGE_SIZE, "page")
         yield (
-            f"  of {(self.end - self.start) // PAGE_SIZE} pages: {self.present} present, "
+            f"  of {pages}: {self.present} present, "
             f"{self.zero} the zero page, {self.swapped} in swap, {self.file_ptes} file ptes, "
-            f"{self.markers} markers"
+            f"{counted(self.markers, 'marker')}"
         )
         if self.cursor:
             yield f"  reclaim goes on at {self.cursor:#x}"
@@ -286,7 +289,7 @@ class Slot(Answer):
 
     def lines(self) -> Iterator[str]:
         cached = f", also in page {self.cached}" if self.cached else ""
-        yield f"slot {self.slot}: named {self.count} times{cached}"
+        yield f"slot {self.slot}: named {counted(self.count, 'time')}{cached}"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -338,7 +341,7 @@ class Cache(Answer):
     def lines(self) -> Iterator[str]:
         yield (
             f"{self.name:22} {self.live:>6} of {self.room:<6} objects of {self.size} bytes "
-            f"in {self.pages} pages"
+            f"in {counted(self.pages, 'page')}"
         )
 
 
@@ -422,7 +425,7 @@ class Mapping(Answer):
 
     def lines(self) -> Iterator[str]:
         yield f"{self.file}: inode {self.inode}, {self.size} bytes"
-        yield f"  {self.nr_pages} pages cached, {self.nr_swapped} in swap"
+        yield f"  {counted(self.nr_pages, 'page')} cached, {self.nr_swapped} in swap"
         for item in self.items[:SHOWN]:
             yield from (f"    {line}" for line in item.lines())
         if len(self.items) > SHOWN:

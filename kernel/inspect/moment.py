@@ -14,6 +14,7 @@ from pkern.kernel.core import ffi, lib
 from pkern.kernel.inspect import names
 from pkern.kernel.inspect.answers import SHOWN, Answer, joined
 from pkern.kernel.mm.mm import Vma
+from pkern.kernel.numbers import counted
 
 if TYPE_CHECKING:
     from pkern.kernel.mm.memory import Memory
@@ -74,7 +75,7 @@ class Moment(Answer):
 
     def lines(self) -> Iterator[str]:
         pages = sum(not frame[2] & lib.PG_FREE for frame in self.frames)
-        yield f"{len(self.vmas)} processes, {pages} pages in use"
+        yield f"{counted(len(self.vmas), 'process', 'processes')}, {counted(pages, 'page')} in use"
 
     def as_json(self) -> dict[str, Any]:
         """Return counters, VMAs and ptes; frames as lists in the order of FRAME."""

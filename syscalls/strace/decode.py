@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.numbers import counted
 from pkern.kernel.tasks.signal.signals import NSIG
 from pkern.kernel.tasks.signal.signames import Signal
 from pkern.kernel.tasks.thread import INT80, entry_of
@@ -311,8 +312,7 @@ def environment(view: View, i: int) -> str:
     words = _words(view, view.args[i]) if view.args[i] else None
     if words is None:
         return address(view.args[i])
-    plural = "" if len(words) == 1 else "s"
-    return f"{address(view.args[i])} /* {len(words)} var{plural} */"
+    return f"{address(view.args[i])} /* {counted(len(words), 'var')} */"
 
 
 def vectors(view: View, i: int, limit: int) -> str:

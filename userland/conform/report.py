@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pkern.kernel.numbers import counted
 from pkern.userland.conform.cprogram import c_program
 from pkern.userland.conform.differences import Divergence
 
@@ -65,11 +66,14 @@ class Report:
     def summary(self) -> str:
         """What was run and how it ended, in lines, without the failures themselves."""
         lines = [
-            f"seed {self.seed}: {self.sequences} sequences, {self.calls} calls compared, "
-            f"{len(self.failures)} diverge"
+            f"seed {self.seed}: {counted(self.sequences, 'sequence')}, "
+            f"{counted(self.calls, 'call')} compared, {len(self.failures)} diverge"
         ]
         lines += [f"  {count:>8}  {name}" for name, count in sorted(self.tally.items())]
-        lines += [f"  allowed {count} times: {reason}" for reason, count in self.allowed.items()]
+        lines += [
+            f"  allowed {counted(count, 'time')}: {reason}"
+            for reason, count in self.allowed.items()
+        ]
         if self.unrepeated:
             lines.append(f"  differed once, not again: sequences {self.unrepeated}")
         return "\n".join(lines)

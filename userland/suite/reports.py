@@ -14,6 +14,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pkern.kernel.numbers import counted
 from pkern.userland.suite.verdicts import BAD, EXPECTED, SubCase, Verdict
 from pkern.userland.suite.work import Outcome
 
@@ -102,7 +103,7 @@ def summary(results: Sequence[Result], seconds: float) -> str:
     words = ", ".join(
         f"{counts[verdict]} {verdict.value}" for verdict in Verdict if counts[verdict]
     )
-    return f"{len(results)} runs in {seconds:.1f} s: {words or 'nothing'}"
+    return f"{counted(len(results), 'run')} in {seconds:.1f} s: {words or 'nothing'}"
 
 
 # ---- files ----

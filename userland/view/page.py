@@ -14,6 +14,7 @@ from importlib.resources import files
 from typing import Any
 
 from pkern.kernel.inspect.moment import COUNTERS
+from pkern.kernel.numbers import counted
 
 BUCKETS, POINTS = 300, 500  # of the time line; of a curve
 LEFT, RIGHT = 70, 20  # pixels beside a time line
@@ -75,7 +76,8 @@ def _about(data: dict[str, Any]) -> str:
     late = f"; {data['left_out']} later ones are not shown" if data["left_out"] else ""
     return (
         f"{machine['pages']} page frames, reverse map {machine['rmap']}, "
-        f"{len(data['events'])} events{late}; frames that were never in use are not drawn"
+        f"{counted(len(data['events']), 'event')}{late}; "
+        "frames that were never in use are not drawn"
     )
 
 

@@ -12,6 +12,7 @@ from functools import partial
 from pkern.kernel.branch import NotBranchable
 from pkern.kernel.cpu.processor import ProcessorUnavailable
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.numbers import counted
 from pkern.kernel.state import NotHashable
 from pkern.userland.cli.many.elsewhere import elsewhere
 from pkern.userland.cli.many.explore_races import told_races
@@ -169,7 +170,7 @@ def _shrunk(session: Session, group: Group[Schedule], options: argparse.Namespac
     """Return the shortest schedule of a group, made shorter. It is shown how far that is."""
 
     def progress(tried: int, best: Ran) -> None:
-        words = f"shorter schedules tried; now preempted {best.switches} times"
+        words = f"shorter schedules tried; now preempted {counted(best.switches, 'time')}"
         show_progress(tried, options.shrink, words)
 
     shortest = min((ran for _, ran in group.led), key=lambda ran: (ran.switches, len(ran.choices)))

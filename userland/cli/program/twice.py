@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from pkern.kernel.numbers import counted
 from pkern.kernel.typed import TYPE_CHECKING
 from pkern.kernel.vfs.console import FileInput, Stream, host_can_epoll, write_all
 from pkern.userland.cli.boot import boot
@@ -101,7 +102,7 @@ def run_twice(options: argparse.Namespace) -> int:
     for line in first.log if options.dmesg else ():
         to_stderr(line)
     if first.lines() == second.lines():
-        to_stderr(f"both runs made the same {len(first.trace)} lines of trace")
+        to_stderr(f"both runs made the same {counted(len(first.trace), 'line')} of trace")
         return first.status
     import difflib
 

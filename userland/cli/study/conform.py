@@ -7,6 +7,7 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pkern.kernel.numbers import counted
 from pkern.userland.cli.options import RMAPS, UsageError, writable
 from pkern.userland.tables import show_progress
 
@@ -126,7 +127,10 @@ def _random_calls(options: argparse.Namespace) -> int:
         raise UsageError("--random-calls takes a number of seconds above 0")
     stopped = run_for(options.random_calls, options.seed, monotonic)
     steps, last = sum(one.steps for one in stopped), options.seed + len(stopped) - 1
-    print(f"{len(stopped)} machines, seeds {options.seed} to {last}: {steps} steps, none broke")
+    print(
+        f"{counted(len(stopped), 'machine')}, seeds {options.seed} to {last}: "
+        f"{counted(steps, 'step')}, none broke"
+    )
     ends = sum(one.ended for one in stopped), sum(bool(one.panic) for one in stopped)
     print(f"  {ends[0]} were left without a task, {ends[1]} panicked, out of memory")
     return 0

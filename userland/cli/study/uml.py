@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pkern.kernel.errors import KernelPanic
 from pkern.kernel.machine import parse_size
+from pkern.kernel.numbers import counted
 from pkern.userland.cli.boot import boot
 from pkern.userland.cli.options import AMPLE, UsageError, add_machine_options, existing, set_usage
 from pkern.userland.engine import CpuUnavailable
@@ -130,7 +131,7 @@ def rows(result: UmlResult) -> list[tuple[str, str]]:
         ("traps from the page of vsyscalls", str(result.vsyscall_traps)),
         ("context switches", str(stats.switches)),
         ("changes of the page of vsyscalls", str(result.vsyscall_selects)),
-        ("pages dropped for want of room", f"{stats.evictions} times"),
+        ("pages dropped for want of room", counted(stats.evictions, "time")),
         ("host calls", str(sum(result.host_calls.values()))),
         ("  most often", ", ".join(f"{name} {count}" for name, count in most)),
     ]
