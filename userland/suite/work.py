@@ -32,11 +32,15 @@ KEPT_BYTES = 1 << 20  # of each output: the last
 
 
 class Files(NamedTuple):
-    """What of the host the machines show."""
+    """What of the host the machines show.
+
+    here: the host's directory in which machine code begins that is given no other; None: at /.
+    """
 
     root: str | None = None
     layer: Layer = Layer.READ_ONLY
     binds: tuple[Bind, ...] = ()
+    here: str | None = None
 
 
 class Outcome(NamedTuple):
@@ -101,7 +105,8 @@ def run_case(kernel: Kernel, case: Case, given: Given, files: Files) -> Outcome:
 def _run(kernel: Kernel, case: Case, given: Given, files: Files, out: _Tail, err: _Tail) -> Ending:
     try:
         path = _placed(kernel, case, files)
-        given = given._replace(argv=(path, *given.argv[1:]))
+        usual = None if case.kind is Kind.PYTHON else files.here
+        given = given._replace(argv=(path, *given.argv[1:]), cwd=given.cwd or usual)
         return run_to_end(kernel, path, given, out, err)
     except SyscallError as error:
         return Ending(NOT_EXECUTABLE, f"it cannot be executed: {error.strerror}")

@@ -64,6 +64,19 @@ def loops(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return program
 
 
+def test_one_run_begins_where_the_command_is_given(tmp_path):
+    program = tmp_path / "where"
+    text = (
+        "#include <stdio.h>\n#include <unistd.h>\n"
+        "int main(void) { char cwd[4096]; puts(getcwd(cwd, sizeof cwd)); return 1; }"
+    )
+    subprocess.run([*COMPILER, "-o", program, "-x", "c", "-"], input=text, text=True, check=True)
+    for options, begins in (([], tmp_path), (["--root", tmp_path], "/"), (["--cwd", "/x"], "/x")):
+        done = suite(*options, "--uid", "0", "where", folder=tmp_path)
+        assert f"out| {begins}\n" in done.stdout
+        assert done.stdout.splitlines()[-1].startswith("1 run in ")
+
+
 def test_a_directory(programs, tmp_path):
     done = suite(programs, "--wall", SECONDS, "-v", "--json", "results.json", folder=tmp_path)
     assert done.returncode == 1

@@ -17,6 +17,7 @@ from pkern.userland.cli.options import (
     existing,
     write_result,
 )
+from pkern.userland.cli.program.elf_command import here
 from pkern.userland.cli.program.prepared import wall_seconds
 from pkern.userland.cli.program.run import check_files, given_to
 from pkern.userland.cli.program.shared import layer_of
@@ -96,6 +97,7 @@ def _suite(options: argparse.Namespace) -> Suite:
                 options.root,
                 layer_of(options),
                 tuple(read_bind(text) for text in options.bind),
+                here(options.root),
             ),
             options.exit_status,
             options.cases,
