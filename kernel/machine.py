@@ -154,6 +154,8 @@ class Kernel:
     Errors: ValueError, TypeError for a bad parameter; MemoryError when the host has none.
     """
 
+    _is_made = False  # no attribute is new from then on
+
     @named("Kernel()")
     def __init__(
         self,
@@ -208,7 +210,17 @@ class Kernel:
         self._mount_its_own()
         self.memory.stores = self.vfs
         self.log.write(KERN_INFO, f"pkern: {self.ram >> 10}K of memory, reverse map {rmap}")
+        self._is_made = True
         self._configure(parse_size(swap), sysctl or {})
+
+    if not TYPE_CHECKING:  # a checker knows what there is
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            """Set what a machine has. Errors: AttributeError, with what was meant."""
+            if self._is_made and name not in vars(self) and not hasattr(type(self), name):
+                hint = did_you_mean(name, [one for one in dir(self) if one[0] != "_"])
+                raise AttributeError(f"Kernel has no attribute '{name}'{hint}", name=name)
+            super().__setattr__(name, value)
 
     def _mount_its_own(self) -> None:
         """Mount what every machine has, from the root on."""
@@ -294,6 +306,7 @@ class Kernel:
     @cached_property
     def sysctl(self) -> SysctlTable:
         """The parameters, by name."""
+        _ = self.core  # MachineClosed
         table = late.load("pkern.kernel.sysctl").SysctlTable
         made: SysctlTable = table(self.owner, self.sysctl_root, self.log)
         return made
@@ -553,18 +566,21 @@ class Kernel:
         if self.memory.closed or self._closes:  # a task's end is told to who closes, too
             return 0
         self._closes = True
+        faces = [face for task in self.tasks.values() for face in task.faces]
         for task in list(self.tasks.values()):
             task.exit(0)
         self.scheduler = None
         if self.processor is not None:
             self.processor.close()
             self.processor = None
-        for name in ("namespaces", "nsproxy", "vfs", "swap"):
+        for name in ("namespaces", "nsproxy", "vfs", "swap", "sysctl"):
             if name in vars(self):
                 getattr(self, name).close()
         self.clock.keep_in(None)
         if "tracing" in vars(self):
             self.tracing.close()
+        for face in faces:
+            face.closed()
         return self.memory.close()
 
     def __repr__(self) -> str:

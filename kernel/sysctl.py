@@ -11,7 +11,7 @@ import errno
 import re
 
 from pkern.kernel.arguments import did_you_mean, of_type
-from pkern.kernel.errors import SyscallError
+from pkern.kernel.errors import MachineClosed, SyscallError
 from pkern.kernel.lean import contextmanager
 from pkern.kernel.log import KERN_INFO, Log
 from pkern.kernel.sysctl_entries import ENTRIES
@@ -66,6 +66,11 @@ class SysctlTable:
 
     def __repr__(self) -> str:
         return f"<SysctlTable of {len(self._entries)} names>"
+
+    def close(self) -> None:
+        """Answer nothing any more: the machine is closed."""
+        del self._entries, self._own
+        self.__class__ = _Closed
 
     # ---- looking ----
 
@@ -189,3 +194,17 @@ class SysctlTable:
             self._own[entry.name] = value
         else:
             setattr(self._owner(entry.owner, task), entry.where, value)
+
+
+class _Closed(SysctlTable):
+    """What the table of a closed machine is."""
+
+    def __repr__(self) -> str:
+        return "<SysctlTable, closed>"
+
+    def __getattr__(self, name: str) -> Any:
+        """Say of what close() has taken that it is gone. Errors: MachineClosed."""
+        raise MachineClosed
+
+    def close(self) -> None:
+        """Do nothing: it is closed."""

@@ -23,6 +23,7 @@ from pkern.kernel.core import lib
 from pkern.kernel.errors import (
     KernelBug,
     KernelPanic,
+    MachineClosed,
     MemoryFault,
     SyscallError,
     TaskKilled,
@@ -329,6 +330,16 @@ class _Gone:
         raise RuntimeError(f"pid {task.pid} runs {task.program} now: its Python program has ended")
 
 
+class _Closed:
+    """Of a Sys whose machine has been closed."""
+
+    def __getattribute__(self, name: str) -> Any:
+        value = super().__getattribute__(name)
+        if name[0] == "_" or not callable(value):
+            return value
+        raise MachineClosed
+
+
 class _Face:
     """A Sys as its task knows it."""
 
@@ -339,6 +350,11 @@ class _Face:
         """Let what its calls allocate count for the task, while an allocation is to fail."""
         if (sys := self._sys()) is not None:
             _mix(sys, _Counted)
+
+    def closed(self) -> None:
+        """Refuse whatever it is asked: there is no machine any more."""
+        if (sys := self._sys()) is not None:
+            _mix(sys, _Closed)
 
     def watch(self, watcher: Watcher | None) -> None:
         """Let a watcher see its calls, loads and stores; None: nobody."""
@@ -553,7 +569,7 @@ ENDED_AS = {TimeIsUp: SIGKILL, KeyboardInterrupt: SIGINT}
 
 def _end_after(sys: Sys, error: BaseException) -> None:
     """End a program that an exception leaves; after the machine's own nothing can be ended."""
-    if isinstance(error, (KernelBug, KernelPanic)):
+    if isinstance(error, (KernelBug, KernelPanic)) or sys.kernel.memory.closed:
         return
     signo = next((signo for kind, signo in ENDED_AS.items() if isinstance(error, kind)), 0)
     if signo:

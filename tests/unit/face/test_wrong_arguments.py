@@ -152,6 +152,16 @@ def test_a_sysctl_that_cannot_be(kernel, name, value, note):
         assert caught.value.__notes__ == [note]
 
 
+def test_what_a_machine_lacks_cannot_be_set(kernel):
+    with pytest.raises(AttributeError, match=r"Kernel has no attribute 'swapp'; did you mean swap"):
+        kernel.swapp = 3
+    with pytest.raises(AttributeError, match="no attribute 'nam'"):
+        kernel.spawn().nam = "x"
+    with pytest.raises(AttributeError, match="no setter"):
+        kernel.ram = 3
+    kernel.scheduler_of = None
+
+
 def test_parts_of_a_machine_show_themselves(kernel):
     assert repr(kernel.log) == "<Log of 1 line>"
     assert repr(kernel.sysctl) == f"<SysctlTable of {len(list(kernel.sysctl))} names>"
@@ -193,7 +203,8 @@ def test_only_what_is_near_is_guessed(word, known, meant):
 
 def test_a_closed_machine_says_so():
     kernel = pkern.Kernel(ram="4M")
-    sys, shown = pkern.Sys(kernel.spawn()), repr(kernel)
+    sys, shown, sysctl = pkern.Sys(kernel.spawn()), repr(kernel), kernel.sysctl
+    assert sys.getpid() == sysctl["vm.nonlinear"] + 1
     assert shown == "<Kernel 4096K, objrmap_tree, 1 task>"
     kernel.close()
     kernel.close()
@@ -203,15 +214,22 @@ def test_a_closed_machine_says_so():
         lambda: kernel.fail_nth(1),
         lambda: kernel.fail_pending,
         lambda: kernel.counters,
+        lambda: sys.load(0, 1),
+        lambda: sys.getpid(),
+        lambda: list(sysctl),
+        lambda: kernel.sysctl["vm.nonlinear"],
         lambda: kernel.sysctl["vm.swappiness"],
         lambda: kernel.sysctl.write("vm.swappiness", "1", None),
     ):
         with pytest.raises(MachineClosed, match="the machine is closed"):
             ask()
-    with pytest.raises(pkern.TaskKilled):
-        sys.load(0, 1)
+    assert repr(sysctl) == "<SysctlTable, closed>"
     assert repr(kernel) == "<Kernel, closed>"
     assert kernel.log.lines()
+    with pkern.Kernel(ram="4M") as never_asked:
+        pass
+    with pytest.raises(MachineClosed):
+        _ = never_asked.sysctl
 
 
 @needs_busybox
