@@ -68,9 +68,11 @@ class WouldBlock(SyscallError):
     None. progress: what the next try finds in task.thread.progress. error: what a task gets that
     cannot sleep. partial: the call's result if a signal ends it now, 0 for EINTR. interrupted:
     called when a signal ends the wait, with EINTR or to begin anew, or when its task ends.
+    made_at: the descriptor that the call will return, and whether execve is to close it.
     """
 
     __module__, __qualname__ = PUBLIC, SyscallError.__qualname__  # what it is to who cannot sleep
+    made_at: tuple[int, int] | None = None
 
     def __init__(
         self,

@@ -49,6 +49,8 @@ class Unfinished:
         thread.progress, thread.undo = wait.progress, wait.interrupted
         if task.fds.users > 1 and not thread.kept:
             self.keep_files(task)
+        if wait.made_at is not None:
+            kept_files.reserve(task, *wait.made_at)
         if thread.works:
             return  # which may end the wait
         if (task.signals.waiting or task.trace) and _is_interrupted(task, wait):

@@ -82,14 +82,15 @@ class Thread:
 
     runner: the core's share in it. call: the system call that is not finished yet. progress: what
     such a call remembers between its tries; None before the first and after the last. kept: the
-    open files that it stays with (kept_files.py). parked: what it waits for, but for a sleep of the
-    core's; None while the task can run. undo: what an unfinished call undoes if its task ends,
-    None: nothing. stopped: the signal that stopped the task, 0 while it may run. sleeps_in_call:
-    how often, one within the other, it lets others run in the middle of its call.
+    open files that it stays with; fd: the descriptor that it will return (kept_files.py). parked:
+    what it waits for, but for a sleep of the core's; None while the task can run. undo: what an
+    unfinished call undoes if its task ends, None: nothing. stopped: the signal that stopped the
+    task, 0 while it may run. sleeps_in_call: how often, one within the other, it lets others run in
+    the middle of its call.
     """
 
     __slots__ = (
-        "alt_stack", "call", "clear_child_tid", "debug", "fault", "kept", "let_through",
+        "alt_stack", "call", "clear_child_tid", "debug", "fault", "fd", "kept", "let_through",
         "may_restart", "orig_rax", "parked", "progress", "requests", "restart", "restart_block",
         "rings", "robust_list", "rseq", "runner", "saved_mask", "sleeps_in_call", "stopped", "then",
         "undo", "vfork_parent", "watched", "works",
@@ -100,6 +101,7 @@ class Thread:
         self.call: Made | None = None
         self.progress: Any = None
         self.kept: dict[int, File] | None = None
+        self.fd: int | None = None
         self.parked: WouldBlock | None = None
         self.undo: Callable[[], None] | None = None
         self.works: list[Callable[[], None]] = []  # to be done in the kernel: Sleepers.work

@@ -235,10 +235,13 @@ class FdTable:
 
     pid: of the process that it was made for. Record locks belong to the table, as in Linux.
     found: where a call finds its open files: in files, but for one that is made again after others
-    have closed its descriptors (kept_files).
+    have closed its descriptors (kept_files). reserved: numbers of files that sleeping calls are yet
+    to open: neither free nor open. cloexec has those of them that execve is to close.
     """
 
-    __slots__ = ("_free_from", "_kernel", "_limits", "cloexec", "files", "found", "pid", "users")
+    __slots__ = (
+        "_free_from", "_kernel", "_limits", "cloexec", "files", "found", "pid", "reserved", "users",
+    )  # fmt: skip
 
     def __init__(
         self, task: Holder, files: dict[int, File], cloexec: set[int], free_from: int = 0
@@ -250,6 +253,7 @@ class FdTable:
         self.files = files
         self.found: ChainMap[int, File] | dict[int, File] = files
         self.cloexec = cloexec
+        self.reserved: set[int] = set()
         self._free_from = free_from  # every descriptor below is in use
 
     @property
@@ -275,7 +279,7 @@ class FdTable:
     def free(self, lowest: int = 0) -> int:
         """Return the lowest free descriptor >= lowest. Errors: EMFILE."""
         fd = max(lowest, self._free_from)
-        while fd in self.files:
+        while fd in self.files or fd in self.reserved:
             fd += 1
         asking: Any = self._kernel.memory.running()
         limits = self._limits if asking is None else asking.rlimits
@@ -292,7 +296,9 @@ class FdTable:
         return fd
 
     def put_at(self, fd: int, file: File, cloexec: int = NO_CLOEXEC) -> None:
-        """Make fd name file; what it named is closed."""
+        """Make fd name file; what it named is closed. Errors: EBUSY: a call is yet to open it."""
+        if fd in self.reserved:
+            raise SyscallError(errno.EBUSY)
         file.descriptors += 1
         if fd in self.files:
             self.close(fd)
@@ -301,6 +307,25 @@ class FdTable:
             self.cloexec.add(fd)
         else:
             self.cloexec.discard(fd)
+
+    def reserve(self, fd: int, cloexec: int) -> None:
+        """Keep a number that free() has found for a file that a call is yet to open."""
+        self.reserved.add(fd)
+        self._free_from = max(self._free_from, fd)
+        if cloexec:
+            self.cloexec.add(fd)
+
+    def fill(self, fd: int, file: File) -> None:
+        """Make a reserved number name file, with what has been said of execve meanwhile."""
+        self.reserved.remove(fd)
+        file.descriptors += 1
+        self.files[fd] = file
+
+    def give_back(self, fd: int) -> None:
+        """Let a reserved number be free again."""
+        self.reserved.remove(fd)
+        self.cloexec.discard(fd)
+        self._free_from = min(self._free_from, fd)
 
     def set_cloexec(self, fd: int, cloexec: int) -> None:
         """Say whether fd is closed by execve."""
@@ -329,7 +354,8 @@ class FdTable:
         """Return what a forked child holds: the same open files."""
         for file in self.files.values():
             file.descriptors += 1
-        return FdTable(task, self.files.copy(), self.cloexec.copy(), self._free_from)
+        free_from = min(self.reserved | {self._free_from})
+        return FdTable(task, self.files.copy(), self.cloexec - self.reserved, free_from)
 
     def get_table(self) -> FdTable:
         """Add a user: a task that shares the descriptors."""

@@ -604,10 +604,12 @@ def close_range(task: Task, first: int, last: int, flags: int = 0) -> int:
         raise SyscallError(errno.EINVAL)
     if flags & CLOSE_RANGE_UNSHARE:
         task.fds = task.fds.alone(task)
+    if flags & CLOSE_RANGE_CLOEXEC:
+        for fd in task.fds.files.keys() | task.fds.reserved:
+            if first <= fd <= last:
+                task.fds.set_cloexec(fd, CLOEXEC)
+        return 0
     with task.kernel.vfs.ends_late:
         for fd in sorted(fd for fd in task.fds.files if first <= fd <= last):
-            if flags & CLOSE_RANGE_CLOEXEC:
-                task.fds.set_cloexec(fd, CLOEXEC)
-            else:
-                task.fds.close(fd)
+            task.fds.close(fd)
     return 0

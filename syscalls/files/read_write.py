@@ -10,14 +10,15 @@ import errno
 import struct
 
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.lean import suppress
+from pkern.kernel.lean import partial, suppress
+from pkern.kernel.tasks import kept_files
 from pkern.kernel.tasks.signal.sending import send_to_thread
 from pkern.kernel.tasks.signal.signals import SI_USER, SIGXFSZ, SigInfo
 from pkern.kernel.tasks.thread import INT80, SYSCALL, entry_of
 from pkern.kernel.typed import TYPE_CHECKING, Any, Callable, NoReturn
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs import O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_TRUNC, Found, names, open_flags
-from pkern.kernel.vfs.file import O_APPEND, O_PATH, File
+from pkern.kernel.vfs.file import CLOEXEC, NO_CLOEXEC, O_APPEND, O_PATH, File
 from pkern.kernel.vfs.inode import (
     MAY_READ,
     MAY_WRITE,
@@ -31,7 +32,7 @@ from pkern.kernel.vfs.inode import (
 from pkern.kernel.vfs.walk import FREELY, Rules, need_read
 from pkern.syscalls.abi import MAX_COUNT
 from pkern.syscalls.extensible import extensible
-from pkern.syscalls.files.at import AT_FDCWD, O_CLOEXEC, install, signed64, start_of
+from pkern.syscalls.files.at import AT_FDCWD, O_CLOEXEC, signed64, start_of
 from pkern.syscalls.files.rwf import called
 from pkern.syscalls.files.streams import GONE, PARTS, READERS, STORERS, WRITERS, rest_of
 from pkern.syscalls.table import INT, PATH, SINT, syscall
@@ -85,8 +86,8 @@ class How(NamedTuple):
 def _open(task: Task, dirfd: int, path: str, how: How) -> int:
     open_flags(how.flags)
     need_read(path)
-    task.fds.free()  # Linux has a descriptor before it looks for the file
-    return install(task, opened(task, dirfd, path, how), how.flags)
+    make = partial(opened, task, dirfd, path, how)
+    return kept_files.install(task, make, CLOEXEC if how.flags & O_CLOEXEC else NO_CLOEXEC)
 
 
 def opened(task: Task, dirfd: int, path: str, how: How) -> File:

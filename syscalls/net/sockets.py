@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import struct
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.net import families
 from pkern.kernel.net.socket import BOTH, NO_READS, NO_WRITES, Socket, open_socket
-from pkern.kernel.vfs.file import O_NONBLOCK
+from pkern.kernel.tasks import kept_files
+from pkern.kernel.vfs.file import CLOEXEC, NO_CLOEXEC, O_NONBLOCK
 from pkern.syscalls.files.at import O_CLOEXEC, drop, install, install_pair, store_pair
 from pkern.syscalls.net.transfer import socket_of, until_done
 from pkern.syscalls.table import INT, SINT, syscall
@@ -167,8 +169,8 @@ def _accept(task: Task, fd: int, addr: int, length_addr: int, flags: int) -> int
     task.fds.get(fd)
     if flags & ~ACCEPT_FLAGS:
         raise SyscallError(errno.EINVAL)
-    task.fds.free(0)  # a number for the new one comes before all else
-    return install(task, accepted(task, fd, addr, length_addr, flags), flags)
+    make = partial(accepted, task, fd, addr, length_addr, flags)
+    return kept_files.install(task, make, CLOEXEC if flags & O_CLOEXEC else NO_CLOEXEC)
 
 
 def accepted(task: Task, fd: int, addr: int, length_addr: int, flags: int) -> File:

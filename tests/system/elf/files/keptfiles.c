@@ -1,5 +1,6 @@
 // Descriptors that one thread closes, or gives another file, while another sleeps in a call on them: the call stays
-// with its file, which ends with the call.
+// with its file, which ends with the call. And the number of the descriptor that a sleeping call will return: it has
+// chosen it before it sleeps.
 #define _GNU_SOURCE
 #include "asleep.h"
 #include <errno.h>
@@ -10,6 +11,7 @@
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -399,6 +401,120 @@ static void ending(enum how how)
 	close(q[1]);
 }
 
+/* The number that the next open file gets. */
+static int lowest(void)
+{
+	int fd = dup(0);
+
+	close(fd);
+	return fd;
+}
+
+/* What others may do with a number that a sleeping call has chosen. */
+static void meddle(int number)
+{
+	int status;
+
+	printf("close_range %ld", outcome(close_range(number, number, 0)));
+	printf(", close %ld", outcome(close(number)));
+	printf(", dup2 %ld", outcome(dup2(0, number)));
+	printf(", flags %ld", outcome(fcntl(number, F_GETFD)));
+	if (!fork())
+		_exit(dup(0) == number);
+	wait(&status);
+	printf(", free in a child %d\n", WEXITSTATUS(status));
+}
+
+/* Let a thread sleep in a call that will return a descriptor, and tell which number others get meanwhile. */
+#define NUMBERED(...) \
+	({ \
+		const long made[7] = { __VA_ARGS__ }; \
+		memcpy(call, made, sizeof call); \
+		pthread_create(&sleeper, 0, make, 0); \
+		until_in(tid_of(sleeper), call[0]); \
+		dup(0); \
+	})
+
+static void numbered(const char *what, int number)
+{
+	pthread_join(sleeper, 0);
+	printf("%s returns the number: %d, flags %ld\n", what, result == number,
+	       outcome(fcntl(number, F_GETFD)));
+	close(result);
+}
+
+static void accepting_by_number(void)
+{
+	struct rlimit limit, few;
+	int fd = listening(4), client = socket(AF_UNIX, SOCK_STREAM, 0), number = lowest(),
+	    next = NUMBERED(SYS_accept, fd, 0, 0);
+
+	printf("others get it: %d; ", next == number);
+	meddle(number);
+	close_range(number, number, CLOSE_RANGE_CLOEXEC);
+	getrlimit(RLIMIT_NOFILE, &limit);
+	few = limit;
+	few.rlim_cur = next;
+	close(next);
+	setrlimit(RLIMIT_NOFILE, &few);
+	printf("with none left: accept %ld", outcome(accept(fd, 0, 0)));
+	printf(", open %ld\n", outcome(open("/dev/null", O_RDONLY)));
+	few.rlim_cur = number;
+	setrlimit(RLIMIT_NOFILE, &few);
+	connect(client, (void *)&name, sizeof name);
+	numbered("accept", number);
+	setrlimit(RLIMIT_NOFILE, &limit);
+	close(client);
+	close(fd);
+}
+
+static void opening_by_number(void)
+{
+	char path[32];
+	int number = lowest(), next, other;
+
+	sprintf(path, "/tmp/keptfiles%d", getpid());
+	mkfifo(path, 0600);
+	next = NUMBERED(SYS_openat, AT_FDCWD, (long)path, O_RDONLY | O_CLOEXEC);
+	printf("others get it: %d; ", next == number);
+	meddle(number);
+	other = open(path, O_WRONLY);
+	numbered("open", number);
+	close(other);
+	close(next);
+	unlink(path);
+	other = open(path, O_RDONLY | O_CREAT, 0600);
+	number = lowest();
+	signal(SIGIO, SIG_IGN);
+	fcntl(other, F_SETLEASE, F_RDLCK);
+	next = NUMBERED(SYS_open, (long)path, O_WRONLY);
+	printf("others get it: %d\n", next == number);
+	fcntl(other, F_SETLEASE, F_UNLCK);
+	numbered("open of what was leased", number);
+	close(next);
+	close(other);
+	unlink(path);
+}
+
+/* A call that is interrupted gives its number back; one that is made anew chooses another. */
+static void interrupted_by_number(int flags)
+{
+	struct sigaction action = { .sa_handler = on_signal, .sa_flags = flags };
+	int fd = listening(4), number = lowest(),
+	    next = NUMBERED(SYS_accept4, fd, 0, 0, SOCK_CLOEXEC);
+
+	sigaction(SIGUSR1, &action, 0);
+	pthread_kill(sleeper, SIGUSR1);
+	if (flags)
+		connecting();
+	pthread_join(sleeper, 0);
+	printf("interrupted: %ld, then the number is %s\n", result < 0 ? result : 0,
+	       dup(0) == number ? "free" : "taken");
+	close(number);
+	close(next);
+	close(fd);
+}
+
 static void all(enum how how)
 {
 	reading(how);
@@ -426,5 +542,9 @@ int main(void)
 	setvbuf(stdout, 0, _IOLBF, 0);
 	all(CLOSED);
 	all(REPLACED);
+	accepting_by_number();
+	opening_by_number();
+	interrupted_by_number(0);
+	interrupted_by_number(SA_RESTART);
 	return 0;
 }
