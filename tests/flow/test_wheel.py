@@ -6,6 +6,7 @@ of its own called kernel, syscalls and userland uses the plugin from it.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -72,15 +73,27 @@ def run(*command: str, cwd: Path, **env: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the source archive of a copy of the tree, and the wheel from that."""
-    tree = tmp_path_factory.mktemp("tree")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the wheel and its installation: one process makes it for a test run."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent  # which this run's processes share
+    with (base / "wheel.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (base / "wheel").exists():
+            dist = tmp_path_factory.mktemp("dist")
+            build(tmp_path_factory.mktemp("tree"), dist)
+            dist.replace(base / "wheel")  # whole, or a failure of whoever asks
+    return base / "wheel"
+
+
+def build(tree: Path, dist: Path) -> None:
+    """Build the source archive of a copy of the tree, the wheel from that; install it in site."""
     ignored = shutil.ignore_patterns("*.so", "*.o", "__pycache__", "_core.c")
     for name in (*FLOORS, "pkern"):
         shutil.copytree(ROOT / name, tree / name, ignore=ignored)
     for name in SOURCES:
         shutil.copy(ROOT / name, tree / name)
-    dist = tmp_path_factory.mktemp("dist")
     run(sys.executable, "-c", BUILD.format("sdist", str(dist)), cwd=tree)
     (archive,) = dist.glob("*.tar.gz")
     shutil.unpack_archive(archive, dist)
@@ -88,17 +101,22 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run(
         sys.executable, "-c", BUILD.format("wheel", str(dist)), cwd=unpacked, CFLAGS="-O0 -g0"
     )  # fmt: skip
-    (built,) = dist.glob("*.whl")
-    return built
+    (wheel,) = dist.glob("*.whl")
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-compile", "--no-deps", "--no-index"]
+    run(*pip, "--target", str(dist / "site"), str(wheel), cwd=dist)
 
 
 @pytest.fixture(scope="module")
-def site(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Install the wheel into a folder of its own."""
-    folder = tmp_path_factory.mktemp("site")
-    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-compile", "--no-deps", "--no-index"]
-    run(*pip, "--target", str(folder), str(wheel), cwd=folder)
-    return folder
+def wheel(built: Path) -> Path:
+    """Return the wheel's file."""
+    (file,) = built.glob("*.whl")
+    return file
+
+
+@pytest.fixture(scope="module")
+def site(built: Path) -> Path:
+    """Return the folder of its own that the wheel is installed in."""
+    return built / "site"
 
 
 def isolated(site: Path) -> dict[str, str]:
