@@ -216,8 +216,12 @@ class Kernel:
     if not TYPE_CHECKING:  # a checker knows what there is
 
         def __setattr__(self, name: str, value: Any) -> None:
-            """Set what a machine has. Errors: AttributeError, with what was meant."""
-            if self._is_made and name not in vars(self) and not hasattr(type(self), name):
+            """Set what a machine has. Errors: AttributeError, with what was meant.
+
+            Who makes a class of machines of their own gives those what they like.
+            """
+            mine = type(self) is Kernel and self._is_made
+            if mine and name not in vars(self) and not hasattr(type(self), name):
                 hint = did_you_mean(name, [one for one in dir(self) if one[0] != "_"])
                 raise AttributeError(f"Kernel has no attribute '{name}'{hint}", name=name)
             super().__setattr__(name, value)

@@ -162,6 +162,12 @@ def test_what_a_machine_lacks_cannot_be_set(kernel):
     kernel.scheduler_of = None
 
 
+def test_a_class_of_machines_of_ones_own_has_what_it_likes():
+    with type("Machine", (pkern.Kernel,), {})(ram="4M") as machine:
+        machine.notes = [1]
+        assert machine.notes == [1]
+
+
 def test_parts_of_a_machine_show_themselves(kernel):
     assert repr(kernel.log) == "<Log of 1 line>"
     assert repr(kernel.sysctl) == f"<SysctlTable of {len(list(kernel.sysctl))} names>"
