@@ -83,7 +83,7 @@ mke2fs -q -t ext4 -F -d "$work/disk" "$work/image"
 rm -r "$work/disk"
 
 # Huge pages for all that ask for none, as Debian's kernels give them, make each large page that is
-# touched be cleared by emulation: three times as long. Memory that the host's ksmd may merge has to be
+# touched be cleared by emulation: more than twice as long. Memory that the host's ksmd may merge has to be
 # copied again: twice as long.
 "${QEMU:-qemu-system-x86_64}" -accel tcg,thread=multi,tb-size=1024 -machine mem-merge=off -cpu "${CPU:-max,la57=off}" -smp "${SMP:-2}" \
 	-m "${RAM:-6144}" -display none -monitor none -serial stdio -no-reboot \
