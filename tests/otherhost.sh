@@ -6,7 +6,7 @@
 #
 # KERNEL is a folder to which a kernel's Debian package was unpacked (`apt download`, `dpkg -x`). The
 # processor is qemu's, emulated, with all that it can have (protection keys, AVX), and everything takes
-# some ten times as long. `CPU=` names another one, `SMP=` and `RAM=` (MiB) say how much of it, `THP=`
+# ten to fifteen times as long. `CPU=` names another one, `SMP=` and `RAM=` (MiB) say how much of it, `THP=`
 # (always, madvise or never) who gets huge pages, `QEMU=` which qemu: 10 forks in a third of 7.2's time.
 # The files are this host's, below an overlay, with this checkout copied to a disk at its own place; so
 # the environment must be built (make build). It prints what is printed there, and ends with its status.

@@ -145,13 +145,13 @@ def run(
     only unless rw. A machine that shows one already goes on showing it, changes included. argv: the
     arguments after its name. env: the whole environment, by default PATH, HOME and TERM. cwd: a
     directory of the machine, made if need be; None: /, wherever the caller is, as a result does not
-    depend on that. limits: soft, or (soft, hard), by setrlimit(2)'s names ({"NOFILE": 64, "AS": 1
-    << 30}). timeout: virtual seconds; wall: seconds of the host's
-    clock, in its main thread only, the one argument that lets two runs differ. After either comes
-    SIGKILL, and the status is 124. fail_nth: let that allocation of memory in the kernel fail,
-    counted from the program's start. strace: gets each line that strace would print. kernel: a
-    machine to use; without one a new one is booted with **boot (Kernel's parameters; RAM is 1 GiB
-    unless ram says otherwise) and closed.
+    depend on that. limits: soft, or (soft, hard), by setrlimit(2)'s names ({"NOFILE": 64,
+    "AS": 1 << 30}). timeout: virtual seconds; wall: seconds of the host's clock, in its main thread
+    only, the one argument that lets two runs differ. After either comes SIGKILL, and the status is
+    124. fail_nth: let that allocation of memory in the kernel fail, counted from the program's
+    start. strace: gets each line that strace would print. kernel: a machine to use; without one a
+    new one is booted with **boot (Kernel's parameters; RAM is 1 GiB unless ram says otherwise) and
+    closed.
     Errors: OSError where the host or execve refuses the program; ValueError for what it cannot be
     given; CpuUnavailable without the extra `emulators`; Deadlock, KernelPanic.
     """

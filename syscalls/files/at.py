@@ -116,10 +116,15 @@ def store_pair(task: Task, addr: int, pair: tuple[int, int]) -> int:
     return 0
 
 
+def cloexec_of(flags: int) -> int:
+    """Return what the table of descriptors is told of O_CLOEXEC."""
+    return CLOEXEC if flags & O_CLOEXEC else NO_CLOEXEC
+
+
 def install(task: Task, file: File, flags: int) -> int:
     """Give an open file a descriptor; it is closed if there is none. Errors: EMFILE."""
     try:
-        return task.fds.install(file, 0, CLOEXEC if flags & O_CLOEXEC else NO_CLOEXEC)
+        return task.fds.install(file, 0, cloexec_of(flags))
     except SyscallError:
         drop(file)
         raise

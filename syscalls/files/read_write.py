@@ -18,7 +18,7 @@ from pkern.kernel.tasks.thread import INT80, SYSCALL, entry_of
 from pkern.kernel.typed import TYPE_CHECKING, Any, Callable, NoReturn
 from pkern.kernel.values import NamedTuple
 from pkern.kernel.vfs import O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_TRUNC, Found, names, open_flags
-from pkern.kernel.vfs.file import CLOEXEC, NO_CLOEXEC, O_APPEND, O_PATH, File
+from pkern.kernel.vfs.file import O_APPEND, O_PATH, File
 from pkern.kernel.vfs.inode import (
     MAY_READ,
     MAY_WRITE,
@@ -32,7 +32,7 @@ from pkern.kernel.vfs.inode import (
 from pkern.kernel.vfs.walk import FREELY, Rules, need_read
 from pkern.syscalls.abi import MAX_COUNT
 from pkern.syscalls.extensible import extensible
-from pkern.syscalls.files.at import AT_FDCWD, O_CLOEXEC, signed64, start_of
+from pkern.syscalls.files.at import AT_FDCWD, O_CLOEXEC, cloexec_of, signed64, start_of
 from pkern.syscalls.files.rwf import called
 from pkern.syscalls.files.streams import GONE, PARTS, READERS, STORERS, WRITERS, rest_of
 from pkern.syscalls.table import INT, PATH, SINT, syscall
@@ -87,7 +87,7 @@ def _open(task: Task, dirfd: int, path: str, how: How) -> int:
     open_flags(how.flags)
     need_read(path)
     make = partial(opened, task, dirfd, path, how)
-    return kept_files.install(task, make, CLOEXEC if how.flags & O_CLOEXEC else NO_CLOEXEC)
+    return kept_files.install(task, make, cloexec_of(how.flags))
 
 
 def opened(task: Task, dirfd: int, path: str, how: How) -> File:

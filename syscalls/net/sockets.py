@@ -12,8 +12,8 @@ from pkern.kernel.errors import SyscallError
 from pkern.kernel.net import families
 from pkern.kernel.net.socket import BOTH, NO_READS, NO_WRITES, Socket, open_socket
 from pkern.kernel.tasks import kept_files
-from pkern.kernel.vfs.file import CLOEXEC, NO_CLOEXEC, O_NONBLOCK
-from pkern.syscalls.files.at import O_CLOEXEC, drop, install, install_pair, store_pair
+from pkern.kernel.vfs.file import O_NONBLOCK
+from pkern.syscalls.files.at import O_CLOEXEC, cloexec_of, drop, install, install_pair, store_pair
 from pkern.syscalls.net.transfer import socket_of, until_done
 from pkern.syscalls.table import INT, SINT, syscall
 
@@ -170,7 +170,7 @@ def _accept(task: Task, fd: int, addr: int, length_addr: int, flags: int) -> int
     if flags & ~ACCEPT_FLAGS:
         raise SyscallError(errno.EINVAL)
     make = partial(accepted, task, fd, addr, length_addr, flags)
-    return kept_files.install(task, make, CLOEXEC if flags & O_CLOEXEC else NO_CLOEXEC)
+    return kept_files.install(task, make, cloexec_of(flags))
 
 
 def accepted(task: Task, fd: int, addr: int, length_addr: int, flags: int) -> File:
