@@ -77,7 +77,7 @@ def test_a_command_that_is_not_there_says_what_may_be_meant(console, capsys):
         " /bin/busybox head\n"
     )
     out = typed(console, capsys, "help", "help free > /tmp/free", "cat /tmp/free")
-    assert "Lines know ; | > >>; a path runs a program.\n" in out
+    assert "Lines know ; | < > >> *; a path runs a program.\n" in out
     assert out.count("free [-b|-k|-m|-g]: ") == 1
 
 
@@ -164,6 +164,16 @@ def test_lines_have_pipelines_and_redirections(console, capsys):
     )
     assert out == "a\nb\nx;y|z\n"
     assert typed(console, capsys, "ps > /tmp/f", "cat /tmp/f").startswith("PID")
+    assert typed(console, capsys, "cat < /tmp/f > /tmp/g; cat /tmp/g").startswith("PID")
+    out = typed(console, capsys, "echo a > /tmp/.h; echo /tmp/[f-g] t*/? '*' /t'*' /none*")
+    assert out == ("/tmp/f /tmp/g tmp/f tmp/g * /t* /none*\n")
+    assert typed(console, capsys, "echo '$X' \"a & b < c\"; python 1 < 2 & 3") == (
+        "$X a & b < c\nTrue\n"
+    )
+    assert "no variables" in typed(console, capsys, "echo $X")
+    assert console.status == 1
+    assert "no &" in typed(console, capsys, "ps &")
+    assert "stands behind <" in typed(console, capsys, "ps | cat < /tmp/f")
     assert typed(console, capsys, "echo a | | cat") == "a command stands on both sides of |\n"
     assert typed(console, capsys, "echo '>' \\> \">\" # > /tmp/g") == "> > >\n"
 
@@ -245,6 +255,7 @@ needs_busybox = pytest.mark.skipif(not Path("/bin/busybox").exists(), reason="ne
         ("/bin/busybox yes | cat | /bin/busybox head -n 1", "y\n", 0),
         ("cat /dev/zero | cat | /bin/busybox head -c 3 | /bin/busybox wc -c", "3\n", 0),
         ("/bin/busybox yes | echo first", "first\n", 0),
+        ("echo a > /f; /bin/busybox wc -c < /f | cat", "2\n", 0),
         ("cat /dev/zero | echo first | cat", "first\n", 0),
         ("/bin/busybox echo a | cat", "a\n", 0),
         ("/bin/busybox false | cat", "", 0),

@@ -26,7 +26,7 @@ from pkern.kernel.inspect.inspector import NotThere
 from pkern.kernel.machine import Kernel, parse_size
 from pkern.kernel.wait import alone, outside
 from pkern.userland.cli.boot import boot, sysctl_name
-from pkern.userland.cli.console.lines import Pipeline, pipelines
+from pkern.userland.cli.console.lines import Pipeline, expanded, pipelines
 from pkern.userland.cli.console.plumbing import (
     CHUNK,
     PROGRAM_UID,
@@ -56,9 +56,9 @@ from pkern.userland.tables import print_table
 HELP = """\
 A shell of the machine, as root: cat, echo, ls, sysctl, ps, maps, free, dmesg, inspect, check,
 python, and run PROGRAM: FILE.py or machine code of the host's disk, also by its path alone. Lines
-know ; and | and > and >>, as cat /proc/meminfo | /bin/busybox head. Tab completes, Ctrl-C clears
-the line, Ctrl-D leaves; lines are remembered. The exit status is that of the last command. `help`
-explains each command.
+know ; | < > >> and * in paths, as cat /proc/meminfo | /bin/busybox head. Tab completes, Ctrl-C
+clears the line, Ctrl-D leaves; lines are remembered. The exit status is that of the last command.
+`help` explains each command.
 
 examples:
   pkern console
@@ -122,7 +122,9 @@ class Console(cmd.Cmd):
 
     intro = "pkern: a live machine. 'help' lists the commands, 'exit' or Ctrl-D ends it."
     prompt = "pkern# "
-    doc_header = "Commands; 'help NAME' explains one. Lines know ; | > >>; a path runs a program."
+    doc_header = (
+        "Commands; 'help NAME' explains one. Lines know ; | < > >> *; a path runs a program."
+    )
 
     def __init__(self, kernel: Kernel, terminal: TypeAhead | None = None) -> None:
         super().__init__()
@@ -365,7 +367,13 @@ class Console(cmd.Cmd):
 
     def _run_pipeline(self, pipeline: Pipeline) -> bool:
         """Run the commands of a pipeline side by side; tell whether the shell ends."""
-        if len(pipeline.commands) == 1 and not pipeline.arrow:
+        try:
+            commands = [expanded(command, self._names) for command in pipeline.commands]
+        except ValueError as error:
+            self.complain(str(error))
+            return False
+        pipeline = pipeline._replace(commands=commands)
+        if len(commands) == 1 and not pipeline.arrow:
             return self._alone(pipeline.commands[0])
         try:
             with self._file_behind(pipeline) as fd, self._terminal.for_a_program() as owed:
@@ -409,6 +417,13 @@ class Console(cmd.Cmd):
             print()
             self.status = INTERRUPTED
             return not self.task.alive
+
+    def _names(self, path: str) -> list[str]:
+        """Return what a directory holds, nothing of what is none."""
+        try:
+            return list(self.sys.listdir(path))
+        except OSError:
+            return []
 
     def command(self, command: str) -> bool:
         """Run one command; an error is one line of output. Ctrl-C is for the whole pipeline."""
@@ -505,11 +520,7 @@ class Console(cmd.Cmd):
     def _paths(self, text: str) -> Iterator[str]:
         folder, _, start = text.rpartition("/")
         prefix = folder + "/" if "/" in text else ""
-        try:
-            names = self.sys.listdir(prefix or ".")
-        except OSError:
-            return
-        for name in sorted(names):
+        for name in sorted(self._names(prefix or ".")):
             if name.startswith(start):
                 yield prefix + name + ("/" if self._is_directory(prefix + name) else "")
 

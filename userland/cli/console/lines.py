@@ -1,15 +1,25 @@
-"""The grammar of a line of the console: `;`, `|`, and `>` or `>>` at the end of a pipeline.
+"""The grammar of a line of the console: `;`, `|`, `<` in the first command of a pipeline, and `>`
+or `>>` at its end; `*`, `?` and `[` in words.
 
-Owns the splitting only. What is quoted, or follows a backslash, is text; the words of a command are
-split by shlex afterwards.
+Owns the splitting, and what of a shell there is not. What is quoted, or follows a backslash, is
+text; the words of a command are split by shlex afterwards. The statement behind `python` is
+Python's: of these it knows `;`, `|` and `>` only.
 """
 
+import glob
+import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from fnmatch import fnmatchcase
 
 from pkern.kernel.values import NamedTuple
 
 OPERATORS = (">>", ">", "|", ";")
+SHELLS = ("<", "&")  # operators that Python has, too
+QUOTED = r"""(\\.|'[^']*'|"(?:\\.|[^"\\])*")"""
+WORD = re.compile(rf"""(?:{QUOTED}|[^\s\\'"])+""")
+WILD = re.compile(r"[*?[]")
+VARIABLE = re.compile(r"\$[\w{(?$!@*#]")
 
 
 class Pipeline(NamedTuple):
@@ -42,6 +52,7 @@ def _pipeline(parts: list[str]) -> Pipeline:
             raise ValueError(f"{name}one path stands behind >")
         arrow, path = parts[arrows[0]], words[0]
         parts = parts[: arrows[0]]
+    parts = _with_source(parts)
     commands = [part.strip() for part in parts if part != "|"]
     if not any(commands):
         raise ValueError(f"a command stands before {arrow or '|'}")
@@ -50,11 +61,62 @@ def _pipeline(parts: list[str]) -> Pipeline:
     return Pipeline(commands, arrow, path)
 
 
+def _with_source(parts: list[str]) -> list[str]:
+    """Return the parts with `cat FILE |` before the first command, where it has `< FILE`."""
+    if "<" not in parts:
+        return parts
+    place = parts.index("<")
+    words = shlex.split(parts[place + 1])
+    if place > 1 or "<" in parts[place + 1 :] or len(words) != 1:
+        raise ValueError("one path stands behind <, in the first command of a pipeline")
+    return [f"cat {shlex.quote(words[0])}", "|", parts[0], *parts[place + 2 :]]
+
+
+def is_python(text: str) -> bool:
+    """Tell whether a command is one of Python."""
+    return text.split(None, 1)[:1] == ["python"]
+
+
+def expanded(command: str, names: Callable[[str], list[str]]) -> str:
+    """Return a command with the paths that its unquoted patterns name, as they are if none.
+
+    names: what a directory holds, nothing of what is none. Errors: ValueError for a variable.
+    """
+
+    def of_word(found: re.Match[str]) -> str:
+        plain = re.sub(QUOTED, "", found[0])
+        if VARIABLE.search(plain):
+            raise ValueError(f"the console has no variables; in quotes {found[0]} is text")
+        if not WILD.search(plain):
+            return found[0]
+        pieces = re.split(QUOTED, found[0])  # those that are quoted have odd places
+        pieces[1::2] = [glob.escape(shlex.split(piece)[0]) for piece in pieces[1::2]]
+        return shlex.join(_matching("".join(pieces), names)) or found[0]
+
+    return command if is_python(command) else WORD.sub(of_word, command)
+
+
+def _matching(pattern: str, names: Callable[[str], list[str]]) -> list[str]:
+    """Return the paths that a pattern names, in order."""
+    found = ["/" * pattern.startswith("/")]
+    for part in filter(None, pattern.split("/")):
+        found = [
+            f"{head.rstrip('/')}/{name}" if head else name
+            for head in found
+            for name in (".", "..", *sorted(names(head or ".")))
+            if fnmatchcase(name, part) and (name[0] != "." or part[0] == ".")
+        ]
+    return found
+
+
 def _parts(line: str) -> Iterator[str]:
     """Yield the texts between unquoted operators, and the operators."""
     text, quote, place = "", "", 0
     while place < len(line):
-        operator = "" if quote else next((o for o in OPERATORS if line.startswith(o, place)), "")
+        known = OPERATORS if is_python(text) else OPERATORS + SHELLS
+        operator = "" if quote else next((o for o in known if line.startswith(o, place)), "")
+        if operator == "&":
+            raise ValueError("the console has no &: what is to run side by side stands between |")
         if operator:
             yield text
             yield operator
