@@ -5,10 +5,13 @@ Owns which files of a traceback are ours.
 
 from __future__ import annotations
 
+import inspect
 import os
+import re
 
 from pkern.kernel.arguments import did_you_mean
 
+KEYWORD = re.compile(r"(Sys|Kernel)\.(\w+)\(\) got an unexpected keyword argument '(\w+)'")
 FLOORS = ("kernel", "syscalls", "userland")
 
 
@@ -29,15 +32,33 @@ def own_traceback(error: BaseException) -> str:
 
 
 def _meant(error: BaseException, told: str) -> str:
-    """Return the guess that Python makes when it ends by a wrong attribute, if it is not told yet.
+    """Return the guess that Python makes when it ends by a wrong name, if it is not told yet.
 
-    Python 3.11 makes none where others show the traceback.
+    Python 3.11 makes none where others show the traceback; of keywords none does before 3.13. A
+    look at them in each call would cost those that are right.
     """
-    if not isinstance(error, AttributeError) or "id you mean" in told:
+    if "id you mean" in told:
+        return ""
+    if isinstance(error, TypeError):
+        return _meant_keyword(str(error))
+    if not isinstance(error, AttributeError):
         return ""
     if error.obj is None or error.name is None:  # raised without them
         return ""
     return did_you_mean(error.name, [name for name in dir(error.obj) if name[0] != "_"])
+
+
+def _meant_keyword(told: str) -> str:
+    """Return which keyword of a method of Sys or Kernel was meant."""
+    from pkern.kernel.machine import Kernel
+    from pkern.userland.program import Sys
+
+    found = KEYWORD.fullmatch(told)
+    if found is None:
+        return ""
+    owner, method, word = found.groups()
+    known = inspect.signature(getattr(Kernel if owner == "Kernel" else Sys, method)).parameters
+    return did_you_mean(word, [name for name in known if name != "self"])
 
 
 def status_of(leaving: SystemExit) -> tuple[int, str]:

@@ -373,6 +373,23 @@ def test_a_failing_program_sees_its_own_lines_only(capsys, tmp_path, text, shown
     assert "importlib" not in err
 
 
+@pytest.mark.parametrize(
+    ("call", "wrong", "meant"),
+    [
+        ("mmap(lenght=4096)", "lenght", "length"),
+        ("load(0, nbyte=1)", "nbyte", "nbytes"),
+        ("kernel.io_pending(knd=1)", "knd", "kind"),
+    ],
+)
+def test_a_wrong_keyword_names_the_one_that_was_meant(capsys, tmp_path, call, wrong, meant):
+    program = tmp_path / "prog.py"
+    program.write_text(f"def main(sys):\n    sys.{call}\n")
+    status, _, err = run(capsys, "run", str(program))
+    assert status == 1
+    # The guess is ours, or Python's own from 3.13 on.
+    assert re.search(rf"argument '{wrong}'(; did|\. Did) you mean '?{meant}'?\?", err)
+
+
 def test_a_fatal_access_names_its_line(capsys, tmp_path):
     program = tmp_path / "prog.py"
     program.write_text("def main(sys):\n    sys.store(0x1000, b'x')\n")
