@@ -16,7 +16,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from time import monotonic
@@ -76,13 +77,15 @@ class Beside:
         self.status = 0
 
     def __enter__(self) -> Beside:
-        self._pid = _ask(self._connection, self._request, self._fds)
+        with _in_step(self._connection):
+            self._pid = _ask(self._connection, self._request, self._fds)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None:
             os.kill(self._pid, signal.SIGKILL)
-        self.status = os.waitstatus_to_exitcode(receive(self._connection))
+        with _in_step(self._connection):
+            self.status = os.waitstatus_to_exitcode(receive(self._connection))
 
 
 def afresh(*words: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -113,6 +116,17 @@ def _server() -> socket.socket:
         command = [sys.executable, "-m", "tests.copies", str(its.fileno())]
         subprocess.Popen(command, cwd=ROOT, pass_fds=[its.fileno()], stdin=subprocess.DEVNULL)
     return mine
+
+
+@contextmanager
+def _in_step(connection: socket.socket) -> Iterator[None]:
+    """Leave a server that has been asked and whose answer was not read: the next would get it."""
+    try:
+        yield
+    except BaseException:
+        _server.cache_clear()
+        connection.close()
+        raise
 
 
 def _ask(connection: socket.socket, request: Request, fds: tuple[int, ...]) -> int:
