@@ -173,6 +173,9 @@ def test_lines_have_pipelines_and_redirections(console, capsys):
     assert "no variables" in typed(console, capsys, "echo $X")
     assert console.status == 1
     assert "no &" in typed(console, capsys, "ps &")
+    for line in ("cat /none 2> /tmp/e", "cat /none > /tmp/e 2>&1", "2>> /tmp/e"):
+        assert "the console has no 2>" in typed(console, capsys, line)
+    assert typed(console, capsys, "echo '2'>/tmp/e; echo a2>>/tmp/e; cat /tmp/e") == "2\na2\n"
     assert "stands behind <" in typed(console, capsys, "ps | cat < /tmp/f")
     assert typed(console, capsys, "echo a | | cat") == "a command stands on both sides of |\n"
     assert typed(console, capsys, "echo '>' \\> \">\" # > /tmp/g") == "> > >\n"

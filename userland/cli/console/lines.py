@@ -14,16 +14,18 @@ from fnmatch import fnmatchcase
 
 from pkern.kernel.values import NamedTuple
 
-OPERATORS = (">>", ">", "|", ";")
+ARROWS = (">>", ">")
+OPERATORS = (*ARROWS, "|", ";")
 SHELLS = ("<", "&")  # operators that Python has, too
 QUOTED = r"""(\\.|'[^']*'|"(?:\\.|[^"\\])*")"""
 WORD = re.compile(rf"""(?:{QUOTED}|[^\s\\'"])+""")
 WILD = re.compile(r"[*?[]")
 VARIABLE = re.compile(r"\$[\w{(?$!@*#]")
+NUMBER = re.compile(r"(?:^|\s)\d$")  # of a descriptor, before an arrow
 
 
 class Pipeline(NamedTuple):
-    """Commands whose output is the next one's input. arrow: ">", ">>" or "", with its path."""
+    """Commands whose output is the next one's input. arrow: of ARROWS or "", with its path."""
 
     commands: list[str]
     arrow: str = ""
@@ -44,7 +46,7 @@ def pipelines(line: str) -> list[Pipeline]:
 def _pipeline(parts: list[str]) -> Pipeline:
     """Return what texts and operators, which alternate, make."""
     arrow = path = ""
-    arrows = [place for place, part in enumerate(parts) if part in (">", ">>")]
+    arrows = [place for place, part in enumerate(parts) if part in ARROWS]
     if arrows:
         words = shlex.split("".join(parts[arrows[0] + 1 :]))
         if len(arrows) > 1 or len(words) != 1:
@@ -117,6 +119,8 @@ def _parts(line: str) -> Iterator[str]:
         operator = "" if quote else next((o for o in known if line.startswith(o, place)), "")
         if operator == "&":
             raise ValueError("the console has no &: what is to run side by side stands between |")
+        if operator in ARROWS and NUMBER.search(text):
+            raise ValueError(f"the console has no {text[-1]}{operator}: only standard output has >")
         if operator:
             yield text
             yield operator
