@@ -92,9 +92,9 @@ static int64_t advise_dontneed(struct vma **vmap, uint64_t start, uint64_t end, 
 	if (vma->flags & VM_LOCKED && advice != MADV_DONTNEED_LOCKED)
 		return -EINVAL;
 	if (vma->flags & VM_HUGETLB) {
-		if (start & ~HUGE_MASK)
+		if (start & (vma_unit(vma) - 1))
 			return -EINVAL;
-		huge_clear_range(vma, start, end & HUGE_MASK);
+		huge_clear_range(vma, start, end & -vma_unit(vma));
 		return 0;
 	}
 	for (uint64_t addr = start; (ptep = pt_next(vma->mm, &addr, end, &span));)

@@ -28,9 +28,10 @@
 #define TABLE_ENTRIES 512
 #define PMD_SIZE (PAGE_SIZE * TABLE_ENTRIES)
 #define HUGE_PAGES TABLE_ENTRIES
-#define GIGANTIC_PAGES (TABLE_ENTRIES * TABLE_ENTRIES)
 #define HUGE_SIZE PMD_SIZE
 #define HUGE_MASK (~(HUGE_SIZE - 1))
+#define GIGANTIC_SIZE (HUGE_SIZE * TABLE_ENTRIES)
+#define HUGE_LOG_MASK 0xfc000000ul /* of mmap's flags: log2 of a large page, 0: the usual one */
 #define STACK_GUARD_GAP (256 * PAGE_SIZE)
 #define INDEX_MAX (~0ul >> PAGE_SHIFT)
 #define POISON_BYTE 0xaa
@@ -642,6 +643,30 @@ static inline uint64_t vma_index(const struct vma *v, uint64_t addr)
 static inline mapping *vma_mapping(const struct vma *v)
 {
 	return v->file && !(v->file->mode & FILE_ZERO) ? v->file->mapping : NULL;
+}
+
+/* How many bytes one page of it has. */
+static inline uint64_t mapping_unit(const mapping *mp)
+{
+	if (!(mp->flags & MAPPING_HUGE))
+		return PAGE_SIZE;
+	return mp->flags & MAPPING_GIGANTIC ? GIGANTIC_SIZE : HUGE_SIZE;
+}
+
+/* As much of a special VMA as one entry of its maps. */
+static inline uint64_t vma_unit(const struct vma *v)
+{
+	if (!(v->flags & VM_HUGETLB))
+		return PAGE_SIZE;
+	return v->flags & VM_SPECIAL ? HUGE_SIZE : mapping_unit(vma_mapping(v));
+}
+
+/* Where what these flags of mmap ask for may begin and end. */
+static inline uint64_t mmap_unit(uint64_t flags)
+{
+	if (!(flags & MAP_HUGETLB))
+		return PAGE_SIZE;
+	return (flags & HUGE_LOG_MASK) == MAP_HUGE_1GB ? GIGANTIC_SIZE : HUGE_SIZE;
 }
 
 /* Its pages are for those who map them, at their own instructions and in their own calls. */

@@ -60,7 +60,9 @@ enum map_flags {
 	MAP_HUGETLB = 0x40000,
 	MAP_SYNC = 0x80000,
 	MAP_FIXED_NOREPLACE = 0x100000,
-	MAP_NONLINEAR = 0x800000
+	MAP_NONLINEAR = 0x800000,
+	MAP_HUGE_2MB = 0x54000000,
+	MAP_HUGE_1GB = 0x78000000
 };
 
 enum vm_flags {
@@ -157,7 +159,8 @@ enum mapping_flags {
 	MAPPING_WRITEBACK = 2, /* dirty pages have a backing store to go to */
 	MAPPING_LOCKED = 8,    /* its pages stay: SHM_LOCK */
 	MAPPING_RESERVED = 16, /* its size was committed when it was made */
-	MAPPING_SECRET = 32    /* only those who map it see it: memfd_secret */
+	MAPPING_SECRET = 32,   /* only those who map it see it: memfd_secret */
+	MAPPING_GIGANTIC = 64  /* with MAPPING_HUGE: of 1 GiB, and of those there are none */
 };
 enum file_mode {
 	FILE_READ = 1,
@@ -168,8 +171,7 @@ enum file_mode {
 	FILE_ZERO = 32,
 	FILE_PAGEWISE = 64, /* a fault maps one page: no fault-around */
 	FILE_APART = 128,   /* its VMAs do not join: attachments, which are counted */
-	FILE_NO_EXEC = 256, /* of a file system whose files are no programs: /proc, pipes */
-	FILE_GIGANTIC = 512 /* of pages of 1 GiB, of which there are none: mmap is ENOMEM */
+	FILE_NO_EXEC = 256  /* of a file system whose files are no programs: /proc, pipes */
 };
 
 /* clang-format on */
@@ -355,10 +357,11 @@ struct mm_counters {
 
 struct vma_info {
 	uint64_t start, end, flags, pgoff;
-	uint64_t file;    /* cookie of the open file, 0 if none */
-	uint64_t mapping; /* cookie of the inode, 0 if none */
-	uint64_t own;     /* 1: it has, or had, private pages: Linux's anon_vma */
-	uint64_t name;    /* of anonymous memory: what mm_name() set */
+	uint64_t file;      /* cookie of the open file, 0 if none */
+	uint64_t mapping;   /* cookie of the inode, 0 if none */
+	uint64_t own;       /* 1: it has, or had, private pages: Linux's anon_vma */
+	uint64_t name;      /* of anonymous memory: what mm_name() set */
+	uint64_t page_size; /* bytes */
 };
 
 struct smaps_info { /* pages, pss in 1/4096 pages */

@@ -26,7 +26,7 @@ static bool from_swap(machine *m, uint32_t entry, uint64_t inside, void *buf, ui
 /* Bytes in one page of a mapping.  false: they are not in memory. */
 static bool from_mapping(mapping *mp, uint64_t pos, void *buf, uint64_t n)
 {
-	uint64_t unit = mp->flags & MAPPING_HUGE ? HUGE_SIZE : PAGE_SIZE;
+	uint64_t unit = mapping_unit(mp);
 	void *item = index_get(mp, (pos & -unit) >> PAGE_SHIFT);
 	if (item_is_swap(item))
 		return from_swap(mp->machine, item_entry(item), pos & ~PAGE_MASK, buf, n);

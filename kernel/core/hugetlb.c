@@ -18,6 +18,9 @@
  * A file system may limit what its files take and are promised, and have the
  * pool keep pages for it (struct quota): so long as fewer are in use, the
  * others are promised to it.  A page knows what it counts for.
+ *
+ * Of pages of 1 GiB there are none: a mapping of theirs that wants no promise
+ * is laid out for them, and any touch of it finds that out.
  */
 #include "core.h"
 
@@ -271,6 +274,8 @@ void huge_put(machine *m, struct page *page)
 static int64_t cache_new(mapping *mp, uint64_t index, struct page **out)
 {
 	machine *m = mp->machine;
+	if (mp->flags & MAPPING_GIGANTIC)
+		return no_page(m);
 	bool promised = index_get(mp, index);
 	if (!promised && !index_insert(mp, index, ITEM_NEW))
 		return no_memory(m);
@@ -328,6 +333,8 @@ static void settle(mapping *mp, uint64_t first, uint64_t end, int64_t err)
 static int64_t promise_file(mapping *mp, uint64_t first, uint64_t end)
 {
 	machine *m = mp->machine;
+	if (mp->flags & MAPPING_GIGANTIC && end > first)
+		return -ENOMEM;
 	uint64_t nr = 0;
 	for (uint64_t index = first; index < end; index += HUGE_PAGES)
 		nr += !index_get(mp, index);
@@ -531,6 +538,8 @@ static int64_t promise_private(struct vma *vma)
 {
 	machine *m = vma->mm->machine;
 	struct quota *q = quota_of(vma);
+	if (vma_mapping(vma)->flags & MAPPING_GIGANTIC)
+		return -ENOMEM;
 	int64_t err = pool_promise(m, q, vma_pages(vma) / HUGE_PAGES);
 	for (uint64_t addr = vma->start; !err && addr < vma->end; addr += HUGE_SIZE) {
 		pte_t *pmdp = pmd_alloc(vma->mm, addr);
@@ -560,6 +569,8 @@ static struct page *take_own(struct vma *vma, pte_t entry)
 {
 	machine *m = vma->mm->machine;
 	struct quota *q = quota_of(vma);
+	if (vma_mapping(vma)->flags & MAPPING_GIGANTIC)
+		return NULL;
 	return is_owed(m, entry) ? take_promised(m, q) : take_spare(m, q);
 }
 
@@ -575,7 +586,7 @@ static int64_t fill(struct vma *vma, uint64_t addr, pte_t *pmdp)
 		return -ENOSPC;
 	uint64_t reason = page ? VM_UFFD_MINOR : VM_UFFD_MISSING;
 	if (vma->flags & reason)
-		return userfault(vma, reason, HUGE_SIZE);
+		return userfault(vma, reason, vma_unit(vma));
 	if (vma->flags & VM_MAYSHARE) {
 		int64_t err = huge_get_page(mp, index, &page);
 		if (err)

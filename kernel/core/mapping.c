@@ -295,20 +295,15 @@ static void cut_range(mapping *mp, uint64_t first, uint64_t last, enum copies co
 	unmap_everywhere(mp, first, last, copies);
 }
 
-static uint64_t page_bytes(const mapping *mp)
-{
-	return mp->flags & MAPPING_HUGE ? HUGE_SIZE : PAGE_SIZE;
-}
-
 /* The page in the cache that pos lies in, or NULL. */
 static struct page *page_of_pos(mapping *mp, uint64_t pos)
 {
-	return mapping_find(mp, (pos & -page_bytes(mp)) >> PAGE_SHIFT);
+	return mapping_find(mp, (pos & -mapping_unit(mp)) >> PAGE_SHIFT);
 }
 
 static char *data_of_pos(mapping *mp, const struct page *page, uint64_t pos)
 {
-	return (char *)page_data(mp->machine, page) + (pos & (page_bytes(mp) - 1));
+	return (char *)page_data(mp->machine, page) + (pos & (mapping_unit(mp) - 1));
 }
 
 static void zero_part(mapping *mp, uint64_t pos, uint64_t nbytes)
@@ -324,7 +319,7 @@ static void zero_part(mapping *mp, uint64_t pos, uint64_t nbytes)
 
 static void zero_tail(mapping *mp, uint64_t pos) /* from pos to its page's end */
 {
-	uint64_t unit = page_bytes(mp), inside = pos & (unit - 1);
+	uint64_t unit = mapping_unit(mp), inside = pos & (unit - 1);
 	if (inside)
 		zero_part(mp, pos, unit - inside);
 }
@@ -333,7 +328,7 @@ static void zero_tail(mapping *mp, uint64_t pos) /* from pos to its page's end *
 static void hide_tail(mapping *mp, uint64_t pos)
 {
 	const struct page *page = page_of_pos(mp, pos);
-	uint64_t unit = page_bytes(mp), inside = pos & (unit - 1);
+	uint64_t unit = mapping_unit(mp), inside = pos & (unit - 1);
 	if (page && inside && !is_filled(data_of_pos(mp, page, pos), 0, unit - inside))
 		zero_tail(mp, pos);
 }
@@ -380,7 +375,7 @@ int64_t mapping_extend(mapping *mp, uint64_t size)
 
 int64_t mapping_punch(mapping *mp, uint64_t start, uint64_t end)
 {
-	uint64_t unit = page_bytes(mp);
+	uint64_t unit = mapping_unit(mp);
 	uint64_t first = (start + unit - 1) & -unit, last = end & -unit; /* whole pages */
 	if (end <= start)
 		return -EINVAL;
@@ -528,7 +523,7 @@ static int64_t reserve_huge(mapping *mp, uint64_t index)
 int64_t mapping_allocate(mapping *mp, uint64_t pos, uint64_t nbytes)
 {
 	bool huge = mp->flags & MAPPING_HUGE;
-	uint64_t unit = page_bytes(mp);
+	uint64_t unit = mapping_unit(mp);
 	for (uint64_t at = pos & -unit; at < pos + nbytes; at += unit) {
 		int64_t err = (huge ? reserve_huge : reserve_page)(mp, at >> PAGE_SHIFT);
 		if (err)

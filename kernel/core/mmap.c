@@ -38,7 +38,7 @@ static int64_t cut(struct vma *vma, uint64_t start, uint64_t end)
 /* Would a cut at addr go through a large page of it? */
 static bool splits_large(const struct vma *vma, uint64_t addr)
 {
-	return vma->flags & VM_HUGETLB && vma->start < addr && addr < vma->end && addr & ~HUGE_MASK;
+	return vma->start < addr && addr < vma->end && addr & (vma_unit(vma) - 1);
 }
 
 static bool is_sealed(mm *mm, uint64_t start, uint64_t end)
@@ -176,14 +176,13 @@ static bool wants_commit(uint64_t vm_flags)
 }
 
 /* Shared anonymous memory is a file that no one can name. */
-static int64_t anonymous_file(machine *m, uint64_t vm_flags, uint64_t len, file **out)
+static int64_t anonymous_file(machine *m, uint64_t kind, uint64_t nr_promised, uint64_t len,
+			      file **out)
 {
-	uint64_t kind = vm_flags & VM_HUGETLB ? MAPPING_HUGE : MAPPING_MEMORY;
 	mapping *mp = mapping_create(m, kind, COOKIE_ANONYMOUS + m->anonymous_serial + 1);
 	if (!mp)
 		return no_memory(m);
-	bool promised = !(vm_flags & (VM_NORESERVE | VM_HUGETLB));
-	int64_t err = promised ? mapping_reserve(mp, len >> PAGE_SHIFT) : 0;
+	int64_t err = nr_promised ? mapping_reserve(mp, nr_promised) : 0;
 	if (!err) {
 		m->anonymous_serial++;
 		mapping_extend(mp, len);
@@ -228,8 +227,9 @@ static int64_t take_charges(machine *m, struct vma *model, uint64_t replaced)
 	if (model->file) {
 		file_get(model->file);
 	} else if (is_shared_anonymous(model->flags, NULL)) {
-		int64_t err =
-			anonymous_file(m, model->flags, model->end - model->start, &model->file);
+		uint64_t nr_promised = model->flags & VM_NORESERVE ? 0 : vma_pages(model);
+		int64_t err = anonymous_file(m, MAPPING_MEMORY, nr_promised,
+					     model->end - model->start, &model->file);
 		if (err)
 			return err;
 	}
@@ -344,7 +344,7 @@ static int64_t shared_file_flags(const file *f, uint64_t prot, uint64_t *vm_flag
 #define LEGACY_FLAGS \
 	(MAP_SHARED | MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS | MAP_DENYWRITE | MAP_EXECUTABLE | \
 	 MAP_GROWSDOWN | MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | \
-	 MAP_HUGETLB | MAP_32BIT | MAP_ABOVE4G | 0x7c000000ul) /* MAP_HUGE_2MB | MAP_HUGE_1GB */
+	 MAP_HUGETLB | MAP_32BIT | MAP_ABOVE4G | MAP_HUGE_2MB | MAP_HUGE_1GB)
 
 /* Shared, locked for as long as it is mapped, in no core file, and never code. */
 static int64_t secret_flags(uint64_t *vm_flags)
@@ -445,7 +445,7 @@ static int64_t choose_place(mm *mm, uint64_t addr, uint64_t *len, uint64_t flags
 		flags |= MAP_FIXED;
 	if (!(flags & MAP_FIXED))
 		addr = round_hint(mm, addr);
-	uint64_t align = flags & MAP_HUGETLB ? HUGE_SIZE : PAGE_SIZE;
+	uint64_t align = mmap_unit(flags);
 	*len = (*len + align - 1) & -align;
 	if (!*len)
 		return -ENOMEM;
@@ -461,11 +461,6 @@ static int64_t choose_place(mm *mm, uint64_t addr, uint64_t *len, uint64_t flags
 }
 
 static uint64_t last_byte(const file *f) { return f->mode & FILE_NO_END ? UINT64_MAX : INT64_MAX; }
-
-static uint64_t file_unit(const file *f)
-{
-	return f->mode & FILE_GIGANTIC ? GIGANTIC_PAGES : HUGE_PAGES;
-}
 
 static int64_t lock_rights(mm *mm, uint64_t vm_flags, uint64_t flags, uint64_t len)
 {
@@ -486,9 +481,27 @@ static int64_t map_large(mm *mm, uint64_t start, uint64_t len, uint64_t vm_flags
 		mm_unmap(mm, start, start + len);
 		return err;
 	}
-	if (f && vm_flags & VM_WRITE) /* hugetlbfs lets the file grow */
+	if (vm_flags & VM_WRITE) /* hugetlbfs lets the file grow */
 		mapping_extend(f->mapping, (pgoff << PAGE_SHIFT) + len);
 	return at;
+}
+
+/* Private large pages, too, are those of a file that no one can name. */
+static int64_t map_large_anonymous(mm *mm, uint64_t start, uint64_t len, uint64_t vm_flags,
+				   uint64_t kind)
+{
+	file *f;
+	int64_t err = anonymous_file(mm->machine, kind, 0, len, &f);
+	if (err)
+		return err;
+	int64_t at = map_large(mm, start, len, vm_flags, f, 0);
+	file_put(f);
+	return at;
+}
+
+static uint64_t large_kind(uint64_t flags)
+{
+	return MAPPING_HUGE | (mmap_unit(flags) == GIGANTIC_SIZE ? MAPPING_GIGANTIC : 0);
 }
 
 static bool is_noreserve(mm *mm, uint64_t flags)
@@ -513,10 +526,9 @@ int64_t mm_mmap_file(mm *mm, uint64_t addr, uint64_t len, uint64_t prot, uint64_
 		err = kind_flags(f, prot, flags, &vm_flags);
 	if (!err && f && f->mapping->flags & MAPPING_SECRET && !lock_allowed(mm, vm_flags, len))
 		err = -EAGAIN;
-	if (!err && f && vm_flags & VM_HUGETLB && pgoff % file_unit(f))
+	if (!err && f && vm_flags & VM_HUGETLB &&
+	    pgoff << PAGE_SHIFT & (mapping_unit(f->mapping) - 1))
 		err = -EINVAL;
-	if (!err && f && f->mode & FILE_GIGANTIC)
-		err = flags & MAP_FIXED && addr % (GIGANTIC_PAGES * PAGE_SIZE) ? -EINVAL : -ENOMEM;
 	if (err)
 		return err;
 	if (vm_flags & (VM_SPECIAL | VM_HUGETLB | VM_DROPPABLE))
@@ -530,8 +542,18 @@ int64_t mm_mmap_file(mm *mm, uint64_t addr, uint64_t len, uint64_t prot, uint64_
 	if (gains_execution(mm, vm_flags, vm_flags))
 		return -EACCES;
 	if ((vm_flags & (VM_HUGETLB | VM_SPECIAL)) == VM_HUGETLB)
-		return map_large(mm, (uint64_t)at, len, vm_flags, f, pgoff);
+		return f ? map_large(mm, (uint64_t)at, len, vm_flags, f, pgoff)
+			 : map_large_anonymous(mm, (uint64_t)at, len, vm_flags, large_kind(flags));
 	return map_region(mm, (uint64_t)at, len, vm_flags, f, pgoff, JOINS_NEIGHBOURS);
+}
+
+/* A file's pages have its size, whatever size is asked for. */
+static uint64_t flags_for(const file *f, uint64_t flags)
+{
+	if (!f || !(f->mapping->flags & MAPPING_HUGE))
+		return flags;
+	flags &= ~HUGE_LOG_MASK;
+	return flags | MAP_HUGETLB | (f->mapping->flags & MAPPING_GIGANTIC ? MAP_HUGE_1GB : 0);
 }
 
 int64_t mm_mmap(mm *mm, uint64_t addr, uint64_t len, uint64_t prot, uint64_t flags, file *f,
@@ -539,9 +561,7 @@ int64_t mm_mmap(mm *mm, uint64_t addr, uint64_t len, uint64_t prot, uint64_t fla
 {
 	if (flags & MAP_ANONYMOUS)
 		f = NULL;
-	if (f && f->mapping->flags & MAPPING_HUGE)
-		flags |= MAP_HUGETLB;
-	return mm_mmap_file(mm, addr, len, prot, flags, f, pgoff);
+	return mm_mmap_file(mm, addr, len, prot, flags_for(f, flags), f, pgoff);
 }
 
 /* ---- changing the flags of a range ---- */
@@ -740,11 +760,12 @@ static int64_t mremap_params(struct mremap *r)
 /* Large pages move and go as wholes; such a VMA does not grow. */
 static int64_t mremap_large(struct mremap *r)
 {
-	r->old_len = (r->old_len + HUGE_SIZE - 1) & HUGE_MASK;
-	r->new_len = (r->new_len + HUGE_SIZE - 1) & HUGE_MASK;
+	uint64_t unit = vma_unit(r->vma);
+	r->old_len = (r->old_len + unit - 1) & -unit;
+	r->new_len = (r->new_len + unit - 1) & -unit;
 	uint64_t places = r->addr | (names_place(r) ? r->new_addr : 0);
 	bool grows = r->new_len > r->old_len || r->flags & MREMAP_DONTUNMAP;
-	return places & ~HUGE_MASK || grows ? -EINVAL : 0;
+	return places & (unit - 1) || grows ? -EINVAL : 0;
 }
 
 /* Is the end of what there was beyond user space? */

@@ -191,7 +191,7 @@ static int64_t each_watched(mm *mm, uint64_t start, uint64_t end, wp_action act)
 	int64_t err = -ENOENT;
 	for (struct vma *vma = vma_find_intersection(mm, start, end); vma && vma->start < end;
 	     vma = vma->next) {
-		bool odd = vma->flags & VM_HUGETLB && (start | end) & ~HUGE_MASK;
+		bool odd = (start | end) & (vma_unit(vma) - 1);
 		if (!(vma->flags & VM_UFFD_WP) || odd)
 			return odd && vma->flags & VM_UFFD_WP ? -EINVAL : -ENOENT;
 		err = act(vma, start > vma->start ? start : vma->start,
@@ -233,7 +233,7 @@ static int64_t may_register(const struct vma *vma, struct uffd *u, uint64_t end,
 		return -EINVAL;
 	if (!(vma->flags & VM_MAYWRITE))
 		return -EPERM;
-	if (vma->flags & VM_HUGETLB && end > vma->start && end < vma->end && end & ~HUGE_MASK)
+	if (end > vma->start && end < vma->end && end & (vma_unit(vma) - 1))
 		return -EINVAL;
 	return vma->uffd && vma->uffd != u ? -EBUSY : 0;
 }
@@ -261,7 +261,7 @@ int64_t mm_uffd_register(mm *mm, uffd *u, uint64_t addr, uint64_t len, uint64_t 
 	uint64_t end = addr + len;
 	int64_t large = 0;
 	struct vma *first = vma_find_intersection(mm, addr, end);
-	if (!first || (first->flags & VM_HUGETLB && addr & ~HUGE_MASK))
+	if (!first || addr & (vma_unit(first) - 1))
 		return -EINVAL;
 	for (const struct vma *vma = first; vma && vma->start < end; vma = vma->next) {
 		int64_t err = may_register(vma, u, end, modes);
@@ -284,7 +284,7 @@ int64_t mm_uffd_unregister(mm *mm, uffd *u, uint64_t addr, uint64_t len)
 {
 	uint64_t end = addr + len;
 	struct vma *first = vma_find_intersection(mm, addr, end);
-	if (!first || (first->flags & VM_HUGETLB && addr & ~HUGE_MASK))
+	if (!first || addr & (vma_unit(first) - 1))
 		return -EINVAL;
 	for (const struct vma *vma = first; vma && vma->start < end; vma = vma->next)
 		if ((vma->uffd && vma->uffd != u) || !can_be_watched(vma, vma->flags & VM_UFFD, u))
@@ -396,9 +396,8 @@ typedef int64_t (*fill_fn)(struct vma *vma, uint64_t kind, uint64_t addr, uint64
 static int64_t fill_pages(struct vma *vma, uint64_t kind, uint64_t addr, uint64_t len,
 			  uint64_t mode, const char *data)
 {
-	bool large = vma->flags & VM_HUGETLB;
-	fill_fn fill = large ? huge_fill : fill_page;
-	uint64_t unit = large ? HUGE_SIZE : PAGE_SIZE, done = 0;
+	fill_fn fill = vma->flags & VM_HUGETLB ? huge_fill : fill_page;
+	uint64_t unit = vma_unit(vma), done = 0;
 	for (; done < len; done += unit) {
 		int64_t err = fill(vma, kind, addr + done, mode, data ? data + done : NULL);
 		if (err)
@@ -416,7 +415,7 @@ static int64_t may_fill(const struct vma *vma, uint64_t kind, uint64_t addr, uin
 	if (mode & UFFD_FILL_WP && !(vma->flags & VM_UFFD_WP))
 		return -EINVAL;
 	if (vma->flags & VM_HUGETLB)
-		return kind == UFFD_ZEROPAGE || (addr | len) & ~HUGE_MASK ? -EINVAL : 0;
+		return kind == UFFD_ZEROPAGE || (addr | len) & (vma_unit(vma) - 1) ? -EINVAL : 0;
 	const mapping *mp = vma_mapping(vma);
 	if (mp ? !(mp->flags & MAPPING_MEMORY) : kind == UFFD_CONTINUE)
 		return -EINVAL;

@@ -616,8 +616,6 @@ static bool hint_fits(mm *mm, uint64_t addr, uint64_t len, uint64_t limit)
 	return !vma || addr + len <= vma_start_gap(vma);
 }
 
-static uint64_t alignment(uint64_t flags) { return flags & MAP_HUGETLB ? HUGE_SIZE : PAGE_SIZE; }
-
 static TELLS void tell_gap(mm *mm, int64_t at, uint64_t len, uint64_t high, uint64_t downwards)
 {
 	event_record(mm->machine, EVENT_GAP, (uint64_t)at, mm->counters.total_vm, downwards, len,
@@ -628,7 +626,7 @@ static TELLS void tell_gap(mm *mm, int64_t at, uint64_t len, uint64_t high, uint
 
 static int64_t place(mm *mm, uint64_t addr, uint64_t len, uint64_t flags)
 {
-	uint64_t top = mm->low_base ? LOW_TOP : mm->counters.task_size, align = alignment(flags);
+	uint64_t top = mm->low_base ? LOW_TOP : mm->counters.task_size, align = mmap_unit(flags);
 	uint64_t base = mm->low_base ? mm->low_base : mm->counters.mmap_base;
 	struct window up = { PAGE_ALIGN(top / 3), top, len };
 	if (mm->low_base)
@@ -660,7 +658,7 @@ int64_t gap_search(mm *mm, uint64_t addr, uint64_t len, uint64_t flags)
 	uint64_t top = mm->counters.task_size;
 	if (len > top)
 		return -ENOMEM;
-	uint64_t slack = alignment(flags) - PAGE_SIZE; /* room to align in */
+	uint64_t slack = mmap_unit(flags) - PAGE_SIZE; /* room to align in */
 	if (len + slack > top)
 		return -ENOMEM;
 	int64_t at = flags & MAP_FIXED ? (int64_t)addr : place(mm, addr, len, flags);
@@ -668,7 +666,7 @@ int64_t gap_search(mm *mm, uint64_t addr, uint64_t len, uint64_t flags)
 		return at;
 	if ((uint64_t)at > top - len)
 		return -ENOMEM;
-	if ((uint64_t)at & (alignment(flags) - 1))
+	if ((uint64_t)at & (mmap_unit(flags) - 1))
 		return -EINVAL;
 	if ((uint64_t)at < mm->machine->tunables.mmap_min_addr && !mm->limits->may_low)
 		return -EPERM;
@@ -689,6 +687,7 @@ int64_t mm_vmas(mm *mm, uint64_t from, struct vma_info *out, uint64_t max)
 			mp ? mp->cookie : 0,
 			vma->anon_vma != NULL,
 			vma->name,
+			vma_unit(vma),
 		};
 	}
 	return (int64_t)n;

@@ -13,7 +13,7 @@ import errno
 from pkern.kernel.errors import SyscallError
 
 HUGE_SIZE = 2 << 20  # bytes
-GIGANTIC_SIZE = 1 << 30  # of a pool that is always empty
+GIGANTIC_SIZE = 1 << 30  # bytes; of a pool that is always empty
 HUGE_SHIFT = 26  # where mmap, memfd_create and shmget take log2 of the page size
 HUGE_2MB = 21 << HUGE_SHIFT
 HUGE_1GB = 30 << HUGE_SHIFT
@@ -23,14 +23,7 @@ SIZE_MASK = 0x3F << HUGE_SHIFT
 def check_size(flags: int, unknown: int = errno.EINVAL) -> None:
     """Refuse page sizes that there are none of.
 
-    Errors: unknown, for what the processor has not; ENOMEM: the pool of 1 GiB is always empty.
+    Errors: unknown, for what the processor has not.
     """
-    if flags & SIZE_MASK == HUGE_1GB:
-        raise SyscallError(errno.ENOMEM)
-    if flags & SIZE_MASK not in (0, HUGE_2MB):
+    if flags & SIZE_MASK not in (0, HUGE_2MB, HUGE_1GB):
         raise SyscallError(unknown)
-
-
-def round_up(size: int) -> int:
-    """Return size in bytes, rounded up to large pages."""
-    return -(-size // HUGE_SIZE) * HUGE_SIZE

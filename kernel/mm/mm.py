@@ -67,6 +67,7 @@ class Vma(NamedTuple):
     mapping_cookie: int
     own: int = 0  # 1: it has, or had, private pages
     name: int = 0  # of anonymous memory: memory.names knows it
+    page_size: int = 4096  # bytes; of large pages that of theirs
 
     def __repr__(self) -> str:
         known = sorted(vm_flags().items(), key=lambda row: row[1])
@@ -90,6 +91,11 @@ _INFOS = ffi.new("struct vma_info[]", VMA_BATCH)
 _INFOS_BYTES = memoryview(ffi.buffer(_INFOS))
 _INFO = Struct(f"<{len(Vma._fields)}Q")  # its fields are in the order of a Vma
 _AS_VMA: Callable[[tuple[int, ...]], Vma] = partial(tuple.__new__, Vma)  # no step of Python each
+
+
+def _vma_of(info: Any) -> Vma:
+    """Return the Vma that a struct vma_info tells of."""
+    return _AS_VMA(_INFO.unpack(ffi.buffer(ffi.addressof(info))))
 
 
 class Areas(NamedTuple):
@@ -496,7 +502,7 @@ class Mm:
             for v in ffi.unpack(infos, count):
                 if v.start >= end:
                     return
-                yield Vma(v.start, v.end, v.flags, v.pgoff, v.file, v.mapping, v.own, v.name)
+                yield _vma_of(v)
             start = int(infos[count - 1].end)
 
     def nr_allowing(self, addr: int, nbytes: int, right: int) -> int:
@@ -517,9 +523,7 @@ class Mm:
         one = ffi.new("struct vma_info *")
         if not self.users or not lib.mm_vmas(self.handle, addr, one, 1) or one.start > addr:
             return None
-        return Vma(
-            one.start, one.end, one.flags, one.pgoff, one.file, one.mapping, one.own, one.name
-        )
+        return _vma_of(one[0])
 
 
 class _Destroyed(Mm):

@@ -85,7 +85,7 @@ def memfd_create(task: Task, name: str, flags: int = 0) -> int:
     need_read(name, too_long=errno.EINVAL)
     if length(name) > MFD_NAME_MAX:
         raise SyscallError(errno.EINVAL)
-    if flags & MFD_HUGETLB and flags & hugetlb.SIZE_MASK != hugetlb.HUGE_1GB:
+    if flags & MFD_HUGETLB:
         hugetlb.check_size(flags, errno.ENODEV)
     memory = task.kernel.memory
     before = memory.stand_for(task)

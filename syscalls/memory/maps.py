@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
     from pkern.kernel.vfs.file import File
 
-PAGE_SIZE, HUGE_SIZE, PATH_MAX = 4096, 2 << 20, 4096
+PAGE_SIZE, PATH_MAX = 4096, 4096
 PROCMAP_QUERY, PAGEMAP_SCAN = 0xC0686611, 0xC0606610
 
 # ---- PROCMAP_QUERY ----
@@ -105,7 +105,7 @@ def _fields_of(of: Task, vma: Vma) -> tuple[int, ...]:
         vma.start,
         vma.end,
         sum(bit for bit, vm in VMA_BITS if vma.flags & vm),
-        HUGE_SIZE if vma.flags & lib.VM_HUGETLB else PAGE_SIZE,
+        vma.page_size,
         vma.pgoff * PAGE_SIZE if _is_file_backed(vma) else 0,
         found.inode,
         int(major, 16),

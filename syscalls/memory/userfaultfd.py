@@ -242,7 +242,7 @@ def _most_at_once(task: Task, context: UserfaultInode, dst: int, src: int, lengt
 
 def _unit(context: UserfaultInode, addr: int) -> int:
     vma = context.mm.vma_at(addr)
-    return 512 * PAGE_SIZE if vma is not None and vma.flags & lib.VM_HUGETLB else PAGE_SIZE
+    return PAGE_SIZE if vma is None else vma.page_size
 
 
 def _from_monitor(task: Task, addr: int, length: int, unit: int) -> bytes:

@@ -8,7 +8,7 @@ from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.log import KERN_ERR
 from pkern.kernel.mm.hugetlb import GIGANTIC_SIZE, HUGE_1GB, HUGE_SIZE, SIZE_MASK
-from pkern.kernel.typed import TYPE_CHECKING, Any
+from pkern.kernel.typed import TYPE_CHECKING
 from pkern.kernel.vfs.fs.ramfs import HolelessInode
 from pkern.kernel.vfs.fs.tmpfs import NO_LIMIT, Room, TmpFs, TmpfsDir
 from pkern.kernel.vfs.inode import UNWRITTEN, Inode
@@ -40,17 +40,12 @@ class HugeInode(HolelessInode):
 class GiganticInode(HugeInode):
     """A file of pages of 1 GiB: it has a size, and never a page."""
 
+    mapping_flags = lib.MAPPING_HUGE | lib.MAPPING_GIGANTIC
     block_size = GIGANTIC_SIZE
-
-    def allocate(self, pos: int, nbytes: int) -> None:
-        raise SyscallError(errno.ENOSPC)
-
-    def file_handle(self, mode: int, cookie: int) -> Any:
-        return super().file_handle(mode | lib.FILE_GIGANTIC, cookie)
 
 
 def kind_asked(flags: int) -> type[HugeInode]:
-    """Return of what kind a memfd of large pages is, by MFD_* flags that have been checked."""
+    """Return of what kind a file of large pages is, by MFD_* or SHM_* flags, checked."""
     return GiganticInode if flags & SIZE_MASK == HUGE_1GB else HugeInode
 
 

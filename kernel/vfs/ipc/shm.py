@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pkern.kernel.clock import SECOND
 from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError
-from pkern.kernel.mm import hugetlb
-from pkern.kernel.vfs.fs.hugetlbfs import HugeInode
+from pkern.kernel.vfs.fs.hugetlbfs import HugeInode, kind_asked
 from pkern.kernel.vfs.inode import PAGE_SIZE, MappedInode
 from pkern.kernel.vfs.ipc.ipc import INDEXES, IPC_CREAT, IPC_EXCL, IPC_PRIVATE, Ids, need_rights
 
@@ -48,8 +47,7 @@ class Segment:
         self.ctime = kernel.clock.realtime_ns // SECOND
         self.removed = False
         self.bytes = size
-        large = bool(flags & SHM_HUGETLB)
-        kind = HugeInode if large else SegmentInode
+        kind = kind_asked(flags) if flags & SHM_HUGETLB else SegmentInode
         self.reserved = not flags & SHM_NORESERVE
         self.inode = kind(kernel, flags & 0o777, task.uid, task.gid)
         self.inode.nlink = 0
@@ -78,12 +76,13 @@ class Segment:
     def _promise(self, kernel: Machine) -> None:
         """Give it its size, and commit to it unless it asked not to. Errors: ENOMEM."""
         inode = self.inode
-        large = isinstance(inode, HugeInode)
-        inode.truncate(hugetlb.round_up(self.bytes) if large else self.bytes)
         if isinstance(inode, HugeInode):
+            inode.truncate(-(-self.bytes // inode.block_size) * inode.block_size)
             if self.reserved:
                 inode.promise()
-        elif self.reserved or int(kernel.memory.tunables.overcommit_memory) == STRICT:
+            return
+        inode.truncate(self.bytes)
+        if self.reserved or int(kernel.memory.tunables.overcommit_memory) == STRICT:
             kernel.memory.call(None, lib.mapping_reserve, inode.mapping, self.nr_pages)
 
     def lock(self, uid: int) -> None:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 PAGE_SIZE = 4096
 KB_PER_PAGE = 4
-HUGE_KB = 2048
 PATH_COLUMN = 73
 SHMEM = "00:01"  # the device of memory without a file system
 VM_FLAG_CODES = (
@@ -54,7 +53,7 @@ NO_FILE = "00:00"
 NONLINEAR, VSYSCALL_PAGE, HEAP, STACK, NOTHING = (
     Columns(NO_FILE, 0, name) for name in ("[nonlinear]", "[vsyscall]", "[heap]", "[stack]", "")
 )
-SPECIAL, HUGETLB = int(lib.VM_SPECIAL), int(lib.VM_HUGETLB)
+SPECIAL = int(lib.VM_SPECIAL)
 KIND_BITS = int(lib.VM_MAYSHARE | lib.VM_HUGETLB)  # of the flags: what a file's name depends on
 
 
@@ -70,7 +69,7 @@ class Shown:
 
     def columns(self, vma: Vma) -> Columns:
         """Return device, inode number and name of a VMA."""
-        start, end, flags, _, file_cookie, mapping_cookie, _, named = vma
+        start, end, flags, _, file_cookie, mapping_cookie, _, named, _ = vma
         if flags & SPECIAL:
             return NONLINEAR
         if file_cookie or mapping_cookie:
@@ -178,8 +177,8 @@ def _pages_of(mm: Any, start: int) -> tuple[int, ...]:
 
 
 @lru_cache(4096)  # most areas are as they were, or as others are
-def _size_lines(nbytes: int, huge: int, pages: tuple[int, ...]) -> str:
-    info, page = (*pages, 0), HUGE_KB if huge else KB_PER_PAGE
+def _size_lines(nbytes: int, page_size: int, pages: tuple[int, ...]) -> str:
+    info, page = (*pages, 0), page_size >> 10
     kbs = [info[place] * KB_PER_PAGE >> shift for place, shift in AREA_ROWS]
     return AREA_LINES % (nbytes >> 10, page, page, *kbs)
 
@@ -216,7 +215,7 @@ def smaps(task: Task) -> str:
         start, end, flags, *_ = vma
         texts += (
             maps_line(vma, columns(vma)),
-            _size_lines(end - start, flags & HUGETLB, _pages_of(mm, start)),
+            _size_lines(end - start, vma.page_size, _pages_of(mm, start)),
             last_lines(flags),
         )
     return "".join(texts)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.core import ffi, lib
 from pkern.kernel.mm.policy import DEFAULT
-from pkern.kernel.vfs.proc.maps import HUGE_KB, KB_PER_PAGE, columns
+from pkern.kernel.vfs.proc.maps import columns
 
 if TYPE_CHECKING:
     from pkern.kernel.mm.mm import Vma
@@ -49,9 +49,8 @@ def _line(task: Task, vma: Vma) -> str:
     line += "".join(f" {name}={nr}" for name, nr in _counts(info))
     if info.active < info.pages and not large:
         line += f" active={int(info.active)}"
-    page = HUGE_KB if large else KB_PER_PAGE
     line += "".join(f" N{node}={int(nr)}" for node, nr in enumerate(info.nodes) if nr)
-    return f"{line} kernelpagesize_kB={page}\n"
+    return f"{line} kernelpagesize_kB={vma.page_size >> 10}\n"
 
 
 def numa_maps(task: Task) -> str:

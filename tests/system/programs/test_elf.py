@@ -205,6 +205,18 @@ def test_what_a_full_space_refuses_as_on_the_host(compile_c: Compile, machine: M
     same_as_host(machine, program)
 
 
+GIGANTIC_POOL = Path("/sys/kernel/mm/hugepages/hugepages-1048576kB")
+
+
+@pytest.mark.skipif(not GIGANTIC_POOL.exists(), reason="the host has no pages of 1 GiB")
+def test_mappings_of_pages_of_1_gib_as_on_the_host(compile_c: Compile, machine: Machine) -> None:
+    counts = [(GIGANTIC_POOL / name).read_text() for name in ("nr_hugepages", "nr_overcommit_hugepages")]
+    if counts != ["0\n", "0\n"]:
+        pytest.skip("the host has given memory to pages of 1 GiB")
+    program = compile_c("gigantic", "glibc")
+    same_as_host(machine, program)
+
+
 @pytest.mark.parametrize("name", ["mempolicy", "tmpfspolicy"])
 def test_memory_policies_as_on_a_host_with_one_node(
     compile_c: Compile, machine: Machine, name: str

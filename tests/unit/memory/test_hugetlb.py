@@ -14,7 +14,7 @@ from pkern.syscalls.files import read_write as files
 from pkern.syscalls.memory import mman, protection, shm
 from pkern.userland.program import Sys
 
-HUGE = 2 << 20
+HUGE, GIB = 2 << 20, 1 << 30
 RW = lib.PROT_READ | lib.PROT_WRITE
 ANON = lib.MAP_PRIVATE | lib.MAP_ANONYMOUS | lib.MAP_HUGETLB
 IPC_CREAT, SHM_HUGETLB, SHM_NORESERVE, MFD_HUGETLB = 0o1000, 0o4000, 0o10000, 4
@@ -84,6 +84,25 @@ def test_without_a_promise_a_touch_may_be_sigbus(kernel):
     refused(lambda: mman.madvise(task, at, HUGE, lib.MADV_POPULATE_WRITE), errno.EFAULT)
     refused(lambda: mman.mlock(task, at, HUGE), errno.ENOMEM)
     task.mm.write(kept + 3 * HUGE, b"x")
+
+
+def test_of_pages_of_1_gib_there_are_none(kernel):
+    """The whole of what mappings of them answer: tests/system/elf/memory/gigantic.c."""
+    kernel.sysctl["vm.nonlinear"] = 1
+    task = kernel.spawn()
+    fd = pipes.memfd_create(task, "large", MFD_HUGETLB | 30 << 26)
+    shared = lib.MAP_SHARED | lib.MAP_NORESERVE
+    at = mman.mmap(task, 0, 1, RW, shared, fd, 0)
+    assert at % GIB == 0
+    assert (task.mm.vma_at(at).end - at, task.mm.vma_at(at).page_size) == (GIB, GIB)
+    raw = mman.mmap(task, 0, HUGE, RW, lib.MAP_SHARED | lib.MAP_NONLINEAR | lib.MAP_HUGETLB, -1, 0)
+    refused(lambda: mman.remap_file_pages(task, raw, HUGE, 0, 0, 0, fd), errno.ENOMEM)
+    child = fork(task)
+    with pytest.raises(BusError):
+        child.mm.write(at + HUGE, b"x")
+    refused(lambda: mman.munmap(task, at, HUGE), errno.EINVAL)
+    mman.munmap(task, at, GIB)
+    assert pool(kernel) == [4, 4, 0, 0]
 
 
 def test_fork_the_owner_keeps_its_pages(kernel):
