@@ -309,6 +309,8 @@ class Calls:
     MAP_FIXED_NOREPLACE: Final = 0x100000
     MAP_GROWSDOWN: Final = 0x100
     MAP_HUGETLB: Final = 0x40000
+    MAP_HUGE_1GB: Final = 0x78000000
+    MAP_HUGE_2MB: Final = 0x54000000
     MAP_LOCKED: Final = 0x2000
     MAP_NONBLOCK: Final = 0x10000
     MAP_NONLINEAR: Final = 0x800000
