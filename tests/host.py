@@ -176,9 +176,9 @@ TRAITS = (
         "an emulated processor (qemu's TCG)",
         "TCG" in _CPUINFO,
         "stores over the edge of a page, the resume flag of a fault, error codes of int n, "
-        "an MXCSR of a frame that a processor refuses",
+        "an MXCSR of a frame that a processor refuses, single steps of a repeated instruction",
         ("*test_elf.py::*[[]operands-*", "*test_elf.py::*[[]resumeflag*",
-         "*test_elf.py::*[[]encodings*",
+         "*test_elf.py::*[[]encodings*", "*test_processor_host.py::*[[]eflags]",
          "*test_protection_keys.py::test_the_extended_state_is_read*"),
     ),
     Trait(

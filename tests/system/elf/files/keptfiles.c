@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <mqueue.h>
 #include <poll.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -425,13 +426,57 @@ static void meddle(int number)
 	printf(", free in a child %d\n", WEXITSTATUS(status));
 }
 
+static sem_t may_begin;
+
+static void *make_when_let(void *unused)
+{
+	sem_wait(&may_begin);
+	return make(unused);
+}
+
+/* A file that tells of the sleeper, by a high number: what is opened meanwhile takes the one that its call would. */
+static int open_of_sleeper(const char *file)
+{
+	char path[64];
+	int low, high;
+
+	snprintf(path, sizeof path, "/proc/%d/%s", tid_of(sleeper), file);
+	low = open(path, O_RDONLY | O_CLOEXEC);
+	high = fcntl(low, F_DUPFD_CLOEXEC, 100);
+	close(low);
+	return high;
+}
+
+static void read_again(int fd, char *text, long size)
+{
+	long got = pread(fd, text, size - 1, 0);
+
+	text[got > 0 ? got : 0] = 0;
+}
+
+/* Let the sleeper make its call, and wait until it sleeps there. */
+static void let_sleep(void)
+{
+	char state[256], number[256];
+	int its_state = open_of_sleeper("stat"), its_call = open_of_sleeper("syscall");
+
+	sem_post(&may_begin);
+	do {
+		usleep(1000);
+		read_again(its_call, number, sizeof number);
+		read_again(its_state, state, sizeof state);
+	} while (atol(number) != call[0] || !strstr(state, ") S"));
+	close(its_state);
+	close(its_call);
+}
+
 /* Let a thread sleep in a call that will return a descriptor, and tell which number others get meanwhile. */
 #define NUMBERED(...) \
 	({ \
 		const long made[7] = { __VA_ARGS__ }; \
 		memcpy(call, made, sizeof call); \
-		pthread_create(&sleeper, 0, make, 0); \
-		until_in(tid_of(sleeper), call[0]); \
+		pthread_create(&sleeper, 0, make_when_let, 0); \
+		let_sleep(); \
 		dup(0); \
 	})
 
