@@ -181,9 +181,16 @@ static int64_t spare_promise(machine *m, uint64_t nr)
 	return 0;
 }
 
-static int64_t pool_promise(machine *m, struct quota *q, uint64_t nr)
+static bool has_room(const mapping *mp, uint64_t nr)
 {
-	if (!quota_allows(q, nr))
+	return !(mp->flags & MAPPING_GIGANTIC) && quota_allows(mp->quota, nr);
+}
+
+static int64_t pool_promise(mapping *mp, uint64_t nr)
+{
+	machine *m = mp->machine;
+	struct quota *q = mp->quota;
+	if (!has_room(mp, nr))
 		return -ENOMEM;
 	int64_t less = quota_use(q, (int64_t)nr), err = spare_promise(m, nr - (uint64_t)less);
 	if (err)
@@ -239,9 +246,11 @@ static struct page *take_promised(machine *m, struct quota *q)
 	return pool_take(m, q);
 }
 
-static struct page *take_spare(machine *m, struct quota *q)
+static struct page *take_spare(mapping *mp)
 {
-	if (!alloc_permitted(m) || !quota_allows(q, 1))
+	machine *m = mp->machine;
+	struct quota *q = mp->quota;
+	if (!alloc_permitted(m) || !has_room(mp, 1))
 		return NULL;
 	if (!quota_kept(q) && !nr_spare(m) && !surplus_grow(m))
 		return NULL;
@@ -274,12 +283,10 @@ void huge_put(machine *m, struct page *page)
 static int64_t cache_new(mapping *mp, uint64_t index, struct page **out)
 {
 	machine *m = mp->machine;
-	if (mp->flags & MAPPING_GIGANTIC)
-		return no_page(m);
 	bool promised = index_get(mp, index);
 	if (!promised && !index_insert(mp, index, ITEM_NEW))
 		return no_memory(m);
-	struct page *page = promised ? take_promised(m, mp->quota) : take_spare(m, mp->quota);
+	struct page *page = promised ? take_promised(m, mp->quota) : take_spare(mp);
 	if (!page) {
 		index_remove(mp, index);
 		return no_page(m);
@@ -333,12 +340,10 @@ static void settle(mapping *mp, uint64_t first, uint64_t end, int64_t err)
 static int64_t promise_file(mapping *mp, uint64_t first, uint64_t end)
 {
 	machine *m = mp->machine;
-	if (mp->flags & MAPPING_GIGANTIC && end > first)
-		return -ENOMEM;
 	uint64_t nr = 0;
 	for (uint64_t index = first; index < end; index += HUGE_PAGES)
 		nr += !index_get(mp, index);
-	int64_t err = pool_promise(m, mp->quota, nr);
+	int64_t err = pool_promise(mp, nr);
 	if (err)
 		return err;
 	for (uint64_t index = first; index < end && !err; index += HUGE_PAGES)
@@ -538,9 +543,7 @@ static int64_t promise_private(struct vma *vma)
 {
 	machine *m = vma->mm->machine;
 	struct quota *q = quota_of(vma);
-	if (vma_mapping(vma)->flags & MAPPING_GIGANTIC)
-		return -ENOMEM;
-	int64_t err = pool_promise(m, q, vma_pages(vma) / HUGE_PAGES);
+	int64_t err = pool_promise(vma_mapping(vma), vma_pages(vma) / HUGE_PAGES);
 	for (uint64_t addr = vma->start; !err && addr < vma->end; addr += HUGE_SIZE) {
 		pte_t *pmdp = pmd_alloc(vma->mm, addr);
 		if (!pmdp) {
@@ -568,10 +571,8 @@ int64_t huge_promise(struct vma *vma)
 static struct page *take_own(struct vma *vma, pte_t entry)
 {
 	machine *m = vma->mm->machine;
-	struct quota *q = quota_of(vma);
-	if (vma_mapping(vma)->flags & MAPPING_GIGANTIC)
-		return NULL;
-	return is_owed(m, entry) ? take_promised(m, q) : take_spare(m, q);
+	mapping *mp = vma_mapping(vma);
+	return is_owed(m, entry) ? take_promised(m, mp->quota) : take_spare(mp);
 }
 
 /* Nothing is shown at addr yet. */
