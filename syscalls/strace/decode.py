@@ -21,7 +21,7 @@ from pkern.kernel.tasks.signal.signames import Signal
 from pkern.kernel.tasks.thread import INT80, entry_of
 from pkern.kernel.tasks.trace import SYSGOOD
 from pkern.syscalls.abi import signed32
-from pkern.syscalls.flags import CLONE, FILE_KINDS, FUTEX, MAP, MAP_TYPES, OPEN, SA
+from pkern.syscalls.flags import CLONE, FILE_KINDS, FUTEX, MAP, MAP_TYPES, MFD, OPEN, SA
 
 if TYPE_CHECKING:
     from pkern.kernel.tasks.task import Task
@@ -30,6 +30,8 @@ SHOWN_BYTES = 32
 SHOWN_ITEMS = 32
 INFINITY = (1 << 64) - 1
 MASK_IN_FRAME = 296
+HUGE_SHIFT = 26
+FLAGS_MASK = (1 << HUGE_SHIFT) - 1
 OCTAL_DIGITS = [b"%d" % digit for digit in range(8)]
 SIMPLE_ESCAPES = {9: "\\t", 10: "\\n", 11: "\\v", 12: "\\f", 13: "\\r", 34: '\\"', 92: "\\\\"}
 
@@ -154,15 +156,27 @@ def choice(table: dict[int, str], unknown: str) -> Decoder:
     return decode
 
 
+def with_page_size(text: str, value: int, family: str) -> str:
+    """Return flags with the size of large pages that they ask for: its log2 is above the rest."""
+    log = value >> HUGE_SHIFT
+    parts = [text, f"{log}<<{family}_HUGE_SHIFT"] if log else [text]
+    return "|".join(filter(None, parts))
+
+
+def memfd_flags(view: View, i: int) -> str:
+    value = view.args[i] & 0xFFFF_FFFF
+    return with_page_size(names(value & FLAGS_MASK, MFD, ""), value, "MFD") or "0"
+
+
 def map_flags(view: View, i: int) -> str:
     return map_text(view.args[i] & 0xFFFF_FFFF)
 
 
 def map_text(value: int) -> str:
     """Return mmap's flags."""
-    kind, rest = value & 0xF, value & ~0xF
+    kind, rest = value & 0xF, value & FLAGS_MASK & ~0xF
     first = MAP_TYPES.get(kind, hex(kind))
-    return f"{first}|{names(rest, MAP)}" if rest else first
+    return with_page_size(f"{first}|{names(rest, MAP)}" if rest else first, value, "MAP")
 
 
 def open_text(value: int) -> str:

@@ -40,6 +40,7 @@ from pkern.syscalls.flags import (
     TIME_STAMPS,
 )
 from pkern.syscalls.strace.decode import (
+    FLAGS_MASK,
     SHOWN_ITEMS,
     Decoder,
     View,
@@ -51,6 +52,7 @@ from pkern.syscalls.strace.decode import (
     signal_name,
     stored,
     structure,
+    with_page_size,
 )
 
 UTIME_NOW, UTIME_OMIT = (1 << 30) - 1, (1 << 30) - 2
@@ -534,8 +536,18 @@ def ipc_key(view: View, i: int) -> str:
 
 def ipc_flags(view: View, i: int) -> str:
     value = view.args[i] & 0xFFFF_FFFF
+    return _before_mode(names(value & ~0o777, IPC_CREATE, ""), value)
+
+
+def segment_flags(view: View, i: int) -> str:
+    value = view.args[i] & 0xFFFF_FFFF
+    text = names(value & FLAGS_MASK & ~0o777, IPC_CREATE, "")
+    return _before_mode(with_page_size(text, value, "SHM"), value)
+
+
+def _before_mode(text: str, value: int) -> str:
     mode = f"{value & 0o777:#05o}".replace("0o", "0") if value & 0o777 else "000"
-    return f"{names(value & ~0o777, IPC_CREATE)}|{mode}" if value & ~0o777 else mode
+    return f"{text}|{mode}" if text else mode
 
 
 def semaphore_operations(view: View, i: int) -> str:

@@ -148,6 +148,12 @@ def test_a_python_program_s_lines_are_strace_s(kernel):
         sys.syscall(39)
         sys.syscall(1000, 1)
         sys.send(sys.socketpair(1, 1, 0)[0], b"hello")
+        with pytest.raises(OSError):
+            sys.mmap(0, 1, 0, sys.MAP_HUGETLB | 1 << 24 | 30 << 26)
+        with pytest.raises(OSError):
+            sys.shmget(0, 1, sys.SHM_HUGETLB | 0o600 | 30 << 26)
+        with pytest.raises(OSError):
+            sys.memfd_create("of no kind", 30 << 26)
         sys.store(at, b"x")
 
     assert run_program(kernel, main, ["program"], tracer=Tracer(lines.append)) == 139
@@ -170,6 +176,11 @@ def test_a_python_program_s_lines_are_strace_s(kernel):
         "syscall_0x3e8(0x1, 0, 0, 0, 0, 0)       = -1 ENOSYS (Function not implemented)",
         "socketpair(AF_UNIX, SOCK_STREAM, 0, [3, 4]) = 0",
         'sendto(3, "hello", 5, 0, NULL, 0)       = 5',
+        "mmap(NULL, 1, PROT_NONE, MAP_FILE|MAP_HUGETLB|0x1000000|30<<MAP_HUGE_SHIFT, -1, 0) = "
+        "-1 EBADF (Bad file descriptor)",
+        "shmget(IPC_PRIVATE, 1, SHM_HUGETLB|30<<SHM_HUGE_SHIFT|0600) = "
+        "-1 EPERM (Operation not permitted)",
+        'memfd_create("of no kind", 30<<MFD_HUGE_SHIFT) = -1 EINVAL (Invalid argument)',
         f"--- SIGSEGV {{si_signo=SIGSEGV, si_code=SEGV_ACCERR, si_addr={at}}} ---",
         "+++ killed by SIGSEGV +++",
     ]
