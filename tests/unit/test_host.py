@@ -91,6 +91,7 @@ def test_every_pattern_names_tests_that_exist(request: pytest.FixtureRequest) ->
                "tests/system/programs/test_elf_errors.py", "tests/system/programs/test_programs.py",
                "tests/system/commands/test_uml.py", "tests/system/commands/test_mount.py",
                "tests/system/debuggers/test_debuggers.py",
+               "tests/system/processor/test_processor_host.py",
                "tests/system/processor/test_protection_keys.py",
                "tests/system/programs/test_core_files.py",
                "tests/system/tools/test_namespace_tools.py"]  # fmt: skip
