@@ -570,8 +570,9 @@ void slab_free(machine *m, enum cache_id id, void *object);
 pte_t *pt_walk(mm *mm, uint64_t addr);  /* NULL: no table */
 pte_t *pt_alloc(mm *mm, uint64_t addr); /* NULL: no memory */
 pte_t *pt_next(mm *mm, uint64_t *addr, uint64_t end, uint64_t *span);
-pte_t *pmd_walk(mm *mm, uint64_t addr);  /* entry of the third level; NULL: no table */
-pte_t *pmd_alloc(mm *mm, uint64_t addr); /* NULL: no memory */
+pte_t *pmd_walk(mm *mm, uint64_t addr); /* entry of the third level; NULL: no table */
+bool pt_has_table(mm *mm, uint64_t addr, uint64_t size); /* for a large page of that size */
+pte_t *pmd_alloc(mm *mm, uint64_t addr);                 /* NULL: no memory */
 int64_t pt_alloc_range(mm *mm, uint64_t start, uint64_t end);
 pte_t pte_at(mm *mm, uint64_t addr); /* what translates addr, small page or large; 0: nothing */
 void pt_prune(mm *mm, uint64_t start, uint64_t end); /* free empty tables */

@@ -709,6 +709,13 @@ static bool is_taken(uint64_t kind, pte_t entry)
 	return pte_present(entry) || (mark && kind == UFFD_POISON);
 }
 
+/* One page's entries get a marker: of 1 GiB it is those of a whole table, which is there. */
+static void mark_page(const struct vma *vma, pte_t *pmdp, uint64_t kind)
+{
+	for (uint64_t nr = vma_unit(vma) / HUGE_SIZE; nr; nr--)
+		entry_mark(vma->mm, pmdp++, kind);
+}
+
 int64_t huge_fill(struct vma *vma, uint64_t kind, uint64_t addr, uint64_t mode, const void *data)
 {
 	machine *m = vma->mm->machine;
@@ -719,7 +726,7 @@ int64_t huge_fill(struct vma *vma, uint64_t kind, uint64_t addr, uint64_t mode, 
 	if (is_taken(kind, *pmdp))
 		return -EEXIST;
 	if (kind == UFFD_POISON) {
-		entry_mark(vma->mm, pmdp, MARKER_POISON);
+		mark_page(vma, pmdp, MARKER_POISON);
 		return 0;
 	}
 	bool cached = kind == UFFD_CONTINUE;

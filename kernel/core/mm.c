@@ -114,7 +114,12 @@ void mm_destroy(mm *mm)
 	slab_free(m, CACHE_MM, mm);
 }
 
-/* A shared linear file page comes back by a fault; the rest must be copied. */
+static bool is_private_huge(const struct vma *vma)
+{
+	return (vma->flags & (VM_HUGETLB | VM_SHARED)) == VM_HUGETLB;
+}
+
+/* A page that the child finds in a file, large or small, comes back by a fault; the rest must be copied. */
 static bool needs_copy(const struct vma *vma, const struct vma *copy)
 {
 	if (vma->flags & VM_WIPEONFORK)
@@ -123,8 +128,8 @@ static bool needs_copy(const struct vma *vma, const struct vma *copy)
 		return true;
 	if (vma_mapping(vma) && vma->mm->machine->tunables.fork_file_ptes)
 		return true;
-	const uint64_t own = VM_HUGETLB | VM_SPECIAL | VM_NONLINEAR | VM_MAYBE_GUARD;
-	return vma->anon_vma || vma->flags & own;
+	const uint64_t own = VM_SPECIAL | VM_NONLINEAR | VM_MAYBE_GUARD;
+	return vma->anon_vma || vma->flags & own || is_private_huge(vma);
 }
 
 static int64_t fork_vma(mm *child, struct vma *vma)

@@ -175,9 +175,9 @@ static int64_t scan_large(struct pm_scan *s, struct vma *vma, uint64_t start, ui
 {
 	for (uint64_t addr = start; addr < end && !s->stopped;) {
 		uint64_t next = (addr & HUGE_MASK) + HUGE_SIZE, stop = next < end ? next : end;
-		const pte_t *pmdp = pmd_walk(vma->mm, addr & HUGE_MASK);
-		if (pmdp && *pmdp)
-			scan_large_page(s, vma, addr, stop, *pmdp);
+		const pte_t *pmdp = pmd_walk(vma->mm, addr);
+		if (pt_has_table(vma->mm, addr, vma_unit(vma)))
+			scan_large_page(s, vma, addr, stop, pmdp ? *pmdp : 0);
 		else
 			scan_hole(s, vma, addr, stop); /* no tables to make */
 		addr = stop;

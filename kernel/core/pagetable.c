@@ -50,6 +50,12 @@ pte_t *pmd_walk(mm *mm, uint64_t addr)
 	return entry_in(table, addr, 1);
 }
 
+bool pt_has_table(mm *mm, uint64_t addr, uint64_t size)
+{
+	return size == GIGANTIC_SIZE ? *entry_in(mm->pgd, addr, LEVELS - 1) != 0
+				     : pmd_walk(mm, addr) != NULL;
+}
+
 static pte_t *table_alloc(mm *mm, pte_t *entry, uint64_t addr)
 {
 	struct machine *m = mm->machine;
@@ -519,6 +525,9 @@ static uint64_t marker_word(uint64_t kind)
 	return kind == MARKER_UFFD_WP ? word | PM_UFFD_WP : word;
 }
 
+/* Of a marker in a large page's place Linux shows only that it is write-protected. */
+static uint64_t large_marker_word(uint64_t kind) { return kind == MARKER_UFFD_WP ? PM_UFFD_WP : 0; }
+
 /*
  * pagemap's word: bits 0-54 pfn, or swap type and offset; 57 write-protected by a
  * userfaultfd, 58 guard, 61 file or shared, 62 swap, 63 present.
@@ -551,7 +560,9 @@ int64_t mm_pagemap(mm *mm, uint64_t vpn, uint64_t nr, uint64_t *out)
 	for (uint64_t i = 0; i < nr; i++) {
 		uint64_t addr = (vpn + i) << PAGE_SHIFT;
 		pte_t pte = addr < mm->counters.task_size ? pte_at(mm, addr) : 0;
-		out[i] = pagemap_word(mm->machine, pte);
+		out[i] = pte_is_marker(pte) && !pt_walk(mm, addr)
+				 ? large_marker_word(pte_marker_kind(pte))
+				 : pagemap_word(mm->machine, pte);
 	}
 	return (int64_t)nr;
 }

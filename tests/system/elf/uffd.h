@@ -44,6 +44,15 @@ struct three { // of WRITEPROTECT
 };
 #define IO(nr, type) _IOWR(0xaa, nr, type)
 
+struct region { // of PAGEMAP_SCAN, and what asks for them
+	uint64_t start, end, categories;
+};
+struct scan {
+	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
+	uint64_t inverted, mask, anyof, returned;
+};
+#define SCAN _IOWR('f', 16, struct scan)
+
 __attribute__((unused)) static const char *name(long r)
 {
 	return r == -1 ? strerrorname_np(errno) : "ok";

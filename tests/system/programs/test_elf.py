@@ -209,11 +209,14 @@ GIGANTIC_POOL = Path("/sys/kernel/mm/hugepages/hugepages-1048576kB")
 
 
 @pytest.mark.skipif(not GIGANTIC_POOL.exists(), reason="the host has no pages of 1 GiB")
-def test_mappings_of_pages_of_1_gib_as_on_the_host(compile_c: Compile, machine: Machine) -> None:
+@pytest.mark.parametrize("name", ["gigantic", "largewatched"])
+def test_mappings_of_pages_of_1_gib_as_on_the_host(
+    compile_c: Compile, machine: Machine, name: str
+) -> None:
     sizes = (GIGANTIC_POOL / "nr_hugepages", GIGANTIC_POOL / "nr_overcommit_hugepages")
     if any(int(size.read_text()) for size in sizes):
         pytest.skip("the host has given memory to pages of 1 GiB")
-    program = compile_c("gigantic", "glibc")
+    program = compile_c(name, "glibc")
     same_as_host(machine, program)
 
 

@@ -51,6 +51,18 @@ def pool(kernel):
 # What the host (Linux 6.18) answers to the same calls, with a pool of 4, is what is asserted here.
 
 
+@pytest.mark.parametrize(("kind", "copied"), [(lib.MAP_PRIVATE, 1), (lib.MAP_SHARED, 0)])
+def test_fork_copies_only_what_a_child_could_not_find_again(kernel, kind, copied):
+    parent = Sys(kernel.spawn())
+    at = parent.mmap(0, HUGE, RW, kind | lib.MAP_ANONYMOUS | lib.MAP_HUGETLB)
+    parent.store(at, b"there")
+    child = parent.fork()
+    pagemap = child.open("/proc/self/pagemap", child.O_RDONLY)
+    assert child.pread64(pagemap, 8, at // 4096 * 8)[7] >> 7 == copied  # present
+    assert child.load(at, 5) == b"there"
+    assert child.pread64(pagemap, 8, at // 4096 * 8)[7] >> 7 == 1
+
+
 def test_mmap_promises_pages_and_a_touch_takes_them(kernel):
     task = kernel.spawn()
     at = mman.mmap(task, 0, HUGE + 1, RW, ANON, -1, 0)

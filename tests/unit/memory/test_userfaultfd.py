@@ -233,6 +233,18 @@ def test_large_pages(kernel: Kernel) -> None:
         assert machine.counters.nr_huge_free == 6
 
 
+def test_pagemap_shows_of_a_mark_of_a_large_page_only_that_it_is_protected() -> None:
+    with Kernel(ram="64M", sysctl={"vm.nr_hugepages": 4}) as machine:
+        sys = Sys(machine.spawn(uid=0))
+        monitor = Monitor(sys, WP_UNPOPULATED)
+        at = sys.mmap(0, 2 * HUGE, 3, sys.MAP_PRIVATE | sys.MAP_ANONYMOUS | sys.MAP_HUGETLB)
+        monitor.watch(at, 1024, MISSING | WP)
+        monitor.protect(at, 512)
+        monitor.call(POISON, at + HUGE, HUGE, 0, 0)
+        assert struct.unpack("<2Q", _pagemap(sys, at + HUGE - PAGE, 2)) == (1 << 57, 0)
+        machine.check()
+
+
 def test_who_may_have_one(kernel: Kernel) -> None:
     user, root = Sys(kernel.spawn()), Sys(kernel.spawn(uid=0))
     with pytest.raises(PermissionError):

@@ -3,19 +3,11 @@
 #define _GNU_SOURCE
 #include "uffd.h"
 
-struct region {
-	uint64_t start, end, categories;
-};
-struct scan {
-	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
-	uint64_t inverted, mask, anyof, returned;
-};
 struct query {
 	uint64_t size, flags, addr, start, end, vma_flags, page_size, offset, inode;
 	uint32_t major, minor, name_size, id_size;
 	uint64_t name_addr, id_addr;
 };
-#define SCAN _IOWR('f', 16, struct scan)
 #define QUERY _IOWR('f', 17, struct query)
 
 static int pagemap_fd, maps_fd;
