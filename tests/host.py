@@ -170,7 +170,7 @@ TRAITS = (
         "marks of changed memory",
         _tracks_changes(),
         "words of pagemap, which have one more there",
-        ("*test_elf.py::test_userfaultfd_as_on_the_host*",),
+        ("*test_elf.py::test_userfaultfd_as_on_the_host*", "*test_elf.py::*[[]largewatched]"),
     ),
     Trait(
         "an emulated processor (qemu's TCG)",
@@ -296,7 +296,7 @@ COMPARED_IN = {
     "mdwe": ("*test_elf.py::*[[]mdwe*",),
     "order of vmstat": ("*test_vmstat_names_are_in_the_hosts_order",),
     "rollup": ("*test_proc_files.py::test_who_may_look_is_the_hosts[[]*True*",),
-    "userfaultfd": ("*test_userfaultfd_as_on_the_host*",),
+    "userfaultfd": ("*test_userfaultfd_as_on_the_host*", "*test_elf.py::*[[]largewatched]"),
     "fields of /proc": (),
     "tracepoints": (),
 }  # fmt: skip
