@@ -316,14 +316,16 @@ static int64_t bring(mm *mm, uint64_t addr, uint64_t access)
 
 /*
  * What Linux does to pages that it pins for another process: they are there, and those that a fork
- * shares become this process's own (gup_must_unshare() of 6.18). What cannot be had ends it, in
- * silence: the forced copy that follows says so, and counts them as used.
+ * shares become this process's own (gup_must_unshare() of 6.18). Secrets are no one's to pin. What
+ * cannot be had ends it, in silence: the forced copy that follows says so, and counts them as used.
  */
 int64_t mm_pin(mm *mm, uint64_t addr, uint64_t nbytes, uint64_t access)
 {
 	uint64_t top = mm->counters.task_size;
 	uint64_t end = addr < top && nbytes < top - addr ? addr + nbytes : top;
 	for (addr &= PAGE_MASK; addr < end; addr += PAGE_SIZE) {
+		if (is_secret(mm, addr))
+			return -EFAULT;
 		bool there = is_there(mm, addr, access);
 		int64_t at = there ? 0 : bring(mm, addr, access);
 		if (at < 0)

@@ -224,7 +224,7 @@ static bool can_be_watched(const struct vma *vma, uint64_t modes, const struct u
 		return false;
 	if (modes == VM_UFFD_WP && u->features & UFFD_FEATURE_WP_ASYNC)
 		return true;
-	return !mp || mp->flags & (MAPPING_MEMORY | MAPPING_HUGE);
+	return !mp || (mp->flags & (MAPPING_MEMORY | MAPPING_HUGE) && !vma_is_secret(vma));
 }
 
 static int64_t may_register(const struct vma *vma, struct uffd *u, uint64_t end, uint64_t modes)

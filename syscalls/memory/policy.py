@@ -135,6 +135,8 @@ def _policy_at(task: Task, addr: int) -> Policy:
 
 def _node_of(task: Task, addr: int) -> int:
     """Return the node of the page at addr, which is brought. Errors: EFAULT."""
+    if lib.mm_has_secret(task.mm.handle, addr, 1):
+        raise SyscallError(errno.EFAULT)
     some = lib.VM_READ | lib.VM_WRITE | lib.VM_EXEC
     node = _node_of_present(task, addr) if task.mm.nr_allowing(addr, 1, some) else -1
     if node >= 0:

@@ -82,7 +82,7 @@ def key_of(task: Task, addr: int) -> Hashable:
     """
     check(task, addr)
     vma = task.mm.vma_at(addr)
-    if vma is None:
+    if vma is None or lib.mm_has_secret(task.mm.handle, addr, WORD_BYTES):
         raise SyscallError(errno.EFAULT)
     if vma.flags & lib.VM_WRITE:
         task.mm.call(lib.mm_pin, addr, WORD_BYTES, lib.ACCESS_WRITE)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 from stat import S_IFREG
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError
@@ -31,6 +31,9 @@ class SecretInode(MappedInode):
 
     def __init__(self, kernel: Machine, uid: int, gid: int) -> None:
         super().__init__(kernel, 0o600, uid, gid)
+
+    def file_handle(self, mode: int, cookie: int) -> Any:
+        return super().file_handle(mode | int(lib.FILE_PAGEWISE), cookie)
 
     def read(self, pos: int, nbytes: int) -> bytes:
         raise SyscallError(errno.EINVAL)

@@ -31,7 +31,7 @@ def test_pages_that_a_pipe_brings_back_to_their_file_as_on_the_host(
 
 @pytest.mark.boot(cpu=CPU)
 def test_secret_memory_as_on_the_host(compile_c: Compile, machine: Machine) -> None:
-    program = compile_c("secret", "musl")
+    program = compile_c("secret", "glibc")
     machine.uid = os.getuid()
     here, there = machine.run(program), on_host(program)
     if there.out.startswith(b"not here"):

@@ -2,10 +2,14 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
+#include <linux/mempolicy.h>
+#include <linux/userfaultfd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
@@ -107,6 +111,40 @@ static void file(void)
 	say("reopen", open(path, O_RDWR));
 }
 
+/* What would have to pin its pages, or to look at them, and what does not. */
+static void asked_of_the_kernel(void)
+{
+	int node, word = *(int *)place;
+	struct uffdio_api api = { .api = UFFD_API };
+	int fd = (int)syscall(SYS_userfaultfd, UFFD_USER_MODE_ONLY);
+	struct uffdio_register r = { .range = { (unsigned long)place, 4 * PAGE }, .mode = 1 };
+	say("policy", syscall(SYS_get_mempolicy, &node, 0, 0, place, MPOL_F_ADDR));
+	say("node", syscall(SYS_get_mempolicy, &node, 0, 0, place, MPOL_F_NODE | MPOL_F_ADDR));
+	say("wake", syscall(SYS_futex, place, FUTEX_WAKE, 1, 0));
+	say("wake own", syscall(SYS_futex, place, FUTEX_WAKE_PRIVATE, 1, 0));
+	say("wait", syscall(SYS_futex, place, FUTEX_WAIT, word + 1, 0));
+	say("wait own", syscall(SYS_futex, place, FUTEX_WAIT_PRIVATE, word + 1, 0));
+	ioctl(fd, UFFDIO_API, &api);
+	say("watch", ioctl(fd, UFFDIO_REGISTER, &r));
+	r.mode = 2;
+	say("watch stores", ioctl(fd, UFFDIO_REGISTER, &r));
+	close(fd);
+}
+
+/* Each page comes by itself. */
+static void mapped_again(int fd)
+{
+	unsigned long words[4];
+	int pagemap = open("/proc/self/pagemap", O_RDONLY);
+	char *at = mmap(place + 32 * PAGE, 4 * PAGE, 3, MAP_SHARED | MAP_FIXED, fd, 0);
+	printf("byte %c, pages", at[2 * PAGE]);
+	pread(pagemap, words, sizeof(words), (long)at / (long)PAGE * 8);
+	printf(" %lx %lx %lx %lx\n", words[0] >> 63, words[1] >> 63, words[2] >> 63,
+	       words[3] >> 63);
+	munmap(at, 4 * PAGE);
+	close(pagemap);
+}
+
 static void memory(void)
 {
 	char data[8] = "abcdefg";
@@ -153,6 +191,8 @@ static void memory(void)
 	say("poke", ptrace(PTRACE_POKEDATA, child, place, 7));
 	kill(child, SIGKILL);
 	waitpid(child, &status, 0);
+	asked_of_the_kernel();
+	mapped_again(fd);
 	say("mlock", mlock(place, PAGE));
 	say("munlock", munlock(place, 2 * PAGE));
 	show_smaps();
