@@ -14,7 +14,7 @@ import re
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from ctypes.util import find_library
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,12 +87,30 @@ def _has_fuse() -> bool:
     return find_library("fuse3") is not None
 
 
-def _may_unshare() -> bool:
-    """Tell whether this user of the host may be in a user namespace of its own."""
+def _in_a_child(question: Callable[[], bool]) -> bool:
+    """Return what a child process, which is gone then, answers."""
     child = os.fork()
     if not child:
-        os._exit(int(_LIBC.unshare(0x10000000) != 0))  # CLONE_NEWUSER
+        os._exit(int(not question()))
     return os.waitpid(child, 0)[1] == 0
+
+
+NEW_USER, NEW_MOUNTS, NEW_PIDS = 0x10000000, 0x20000, 0x20000000
+
+
+def _may_unshare(kinds: int = NEW_USER) -> bool:
+    """Tell whether this user of the host may be in namespaces of its own."""
+    return _in_a_child(lambda: _LIBC.unshare(kinds) == 0)
+
+
+def _may_mount_proc() -> bool:
+    """Tell whether a user namespace may have a /proc: not where the host's is partly hidden."""
+
+    def mounts() -> bool:
+        return _LIBC.mount(b"proc", b"/proc", b"proc", 0, None) == 0
+
+    kinds = NEW_USER | NEW_MOUNTS | NEW_PIDS
+    return _in_a_child(lambda: _LIBC.unshare(kinds) == 0 and _in_a_child(mounts))
 
 
 def _file_system(path: str) -> str:
@@ -159,6 +177,12 @@ TRAITS = (
         os.geteuid() != 0 or not _may_unshare() or not all(map(shutil.which, TOOLS)),
         "what these tools do",
         ("*test_namespace_tools.py::*",),
+    ),
+    Trait(
+        "a /proc that is mounted over in places, as in many containers",
+        not _may_mount_proc(),
+        "a /proc of one's own in a user namespace, which it may not have there",
+        ("*test_namespace_tools.py::*", "*test_namespaces_as_on_the_host[[]pidnamespaces*"),
     ),
     Trait(
         "no FUSE",
