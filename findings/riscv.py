@@ -1,4 +1,4 @@
-"""Instructions of RISC-V, as words, in Unicorn: what the scripts for other emulators compare with."""
+"""Instructions of RISC-V, as words, in Unicorn: what scripts for other emulators compare with."""
 
 import os
 import struct
@@ -18,7 +18,8 @@ def immediate_type(immediate, rs1, funct3, rd, opcode=0x13):
 
 
 def store_type(immediate, rs2, rs1, funct3):
-    return immediate >> 5 << 25 | rs2 << 20 | rs1 << 15 | funct3 << 12 | (immediate & 31) << 7 | 0x23
+    high, low = immediate >> 5, immediate & 31
+    return high << 25 | rs2 << 20 | rs1 << 15 | funct3 << 12 | low << 7 | 0x23
 
 
 def unicorn(words, registers, data=b""):
@@ -38,7 +39,10 @@ BASE, DATA_AT, RESULT_AT = 0x10000, 0x400, 0x420
 
 
 def float_program(word, x1=0, f1=0, f2=0, rounding=0):
-    """RV64: load x1, f1, f2 and frm, run the word, store f3, x3 and fcsr, write them, exit; answer it and its length."""
+    """Return a program of RV64 and the length of its beginning, which runs the word.
+
+    It loads x1, f1, f2 and frm, runs the word, stores f3, x3 and fcsr, writes them and exits.
+    """
     csr = 0x003 << 20 | 0x73  # fcsr
     code = [
         31 << 7 | 0x17,  # auipc x31
@@ -54,19 +58,20 @@ def float_program(word, x1=0, f1=0, f2=0, rounding=0):
         store_type(RESULT_AT + 16, 6, 31, 3),
     ]
     length = 4 * len(code)
-    write_and_exit = [
-        *(immediate_type(value, base, 0, to) for value, base, to in ((1, 0, 10), (RESULT_AT, 31, 11), (24, 0, 12))),
-        *(immediate_type(64, 0, 0, 17), 0x73, immediate_type(0, 0, 0, 10), immediate_type(93, 0, 0, 17), 0x73),
-    ]
-    code += write_and_exit
+    write = [(1, 0, 10), (RESULT_AT, 31, 11), (24, 0, 12), (64, 0, 17)]
+    leave = [(0, 0, 10), (93, 0, 17)]
+    for call in write, leave:
+        code += [*(immediate_type(value, base, 0, to) for value, base, to in call), 0x73]
     data = struct.pack("<4Q24x", x1 & (1 << 64) - 1, f1, f2, rounding << 5)
     return struct.pack(f"<{len(code)}I", *code).ljust(DATA_AT, b"\0") + data, length
 
 
 def float_qemu(emulator, program):
-    """Run it as a static ELF file."""
+    """Run it as a static ELF file: RISC-V, with doubles in registers."""
     header = b"\x7fELF" + bytes([2, 1, 1]) + bytes(9)
-    header += struct.pack("<HHI3QI6H", 2, 243, 1, BASE + 120, 64, 0, 5, 64, 56, 1, 64, 0, 0)  # RISC-V, double ABI
+    header += struct.pack(
+        "<HHI3QI6H", 2, 243, 1, BASE + 120, 64, 0, 5, 64, 56, 1, 64, 0, 0
+    )  # RISC-V, double ABI
     size = 120 + len(program)
     header += struct.pack("<II6Q", 1, 7, 0, BASE, BASE, size, size, 4096)
     with open("float.elf", "wb") as file:
