@@ -239,13 +239,25 @@ class Incoming(NamedTuple):
 def take_incoming(request: Request) -> Incoming:
     """Return where a message is to go; a provided buffer has no more than one iovec.
 
-    Errors: EINVAL, EMSGSIZE, EFAULT.
+    Errors: EINVAL, EMSGSIZE, EOVERFLOW, EFAULT.
     """
     task, entry = request.task, request.entry
-    header = messages.header_in(task, entry.addr)
+    written = messages.written_header(task, entry.addr)
+    header = messages.usable(written)
     if entry.flags & SELECT and header.nr_iov > 1:
         raise SyscallError(errno.EINVAL)
-    return Incoming(header, messages.vectors_of(task, header))
+    incoming = Incoming(header, messages.vectors_of(task, header))
+    return _with_room(incoming, written) if entry.ioprio & RECV_MULTI else incoming
+
+
+def _with_room(incoming: Incoming, written: messages.Header) -> Incoming:
+    """Keep the written length of a name as its room in the buffer, whether it is asked for or not.
+
+    Errors: EOVERFLOW. Source: io_recvmsg_mshot_prep() of Linux 6.18.
+    """
+    if PACKED.size + written.name_bytes + written.control_bytes > messages.INT_MAX:
+        raise SyscallError(errno.EOVERFLOW)
+    return incoming._replace(header=incoming.header._replace(name_bytes=written.name_bytes))
 
 
 def recv(request: Request) -> int:

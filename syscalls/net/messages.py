@@ -62,10 +62,19 @@ class Header(NamedTuple):
     flags: int
 
 
-def header_in(task: Task, addr: int) -> Header:
-    """Return a struct msghdr. Errors: EINVAL (its name's length), EFAULT."""
+def written_header(task: Task, addr: int) -> Header:
+    """Return a struct msghdr as it is written. Errors: EFAULT."""
     layout = layout_of(task).header
-    header = Header(*layout.unpack(task.mm.copy_in(addr, layout.size)))
+    return Header(*layout.unpack(task.mm.copy_in(addr, layout.size)))
+
+
+def header_in(task: Task, addr: int) -> Header:
+    """Return a struct msghdr that was looked at. Errors: EINVAL (its name's length), EFAULT."""
+    return usable(written_header(task, addr))
+
+
+def usable(header: Header) -> Header:
+    """Return a header whose name has the length that counts. Errors: EINVAL (it is negative)."""
     name_bytes = header.name_bytes if header.name else 0
     if name_bytes > INT_MAX:
         raise SyscallError(errno.EINVAL)

@@ -435,6 +435,16 @@ struct packed {
 	uint32_t name, control, data, flags;
 };
 
+/* A message of many, whose name may have so many bytes. */
+static void tell_room(struct ring *r, int fd, struct msghdr *m, unsigned name_bytes, uint64_t id)
+{
+	m->msg_namelen = name_bytes;
+	struct io_uring_sqe *e = next(r, IORING_OP_RECVMSG, fd, m, 1, 0, id);
+	choose(e);
+	e->ioprio = IORING_RECV_MULTISHOT;
+	tell(r, "room", 1, 1);
+}
+
 static void messages(struct ring *r)
 {
 	int p[2], file = 0;
@@ -500,6 +510,11 @@ static void messages(struct ring *r)
 	choose(e);
 	e->ioprio = IORING_RECV_MULTISHOT;
 	tell(r, "no room", 1, 1);
+	m.msg_name = NULL; /* its length is room all the same */
+	tell_room(r, p[1], &m, 250, 10);
+	tell_room(r, p[1], &m, ~0u >> 1, 10);
+	tell_room(r, p[1], &m, 1u << 31, 11);
+	m.msg_namelen = 10;
 	e = next(r, IORING_OP_RECVMSG, p[1], &m, 1, 0, 7);
 	e->ioprio = IORING_RECV_MULTISHOT;
 	tell(r, "no buffers", 1, 1);
