@@ -11,7 +11,7 @@ import inspect
 import sys as host
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -330,6 +330,22 @@ class _Gone:
         raise RuntimeError(f"pid {task.pid} runs {task.program} now: its Python program has ended")
 
 
+# What asks no task for anything; to end once more is to have ended.
+_NO_CALLS = frozenset({"ended", "exit", "follow", "inject", "strace", "watch"})
+
+
+class _Ended:
+    """Of a Sys whose task has ended: it makes no calls; what looks at it may still do so."""
+
+    def __getattribute__(self, name: str) -> Any:
+        value = super().__getattribute__(name)
+        if name[0] == "_" or not callable(value) or name in _NO_CALLS:
+            return value
+        super().__getattribute__("ended")()
+        task = super().__getattribute__("task")
+        raise TaskKilled(task.pid, task.exit_status & 0x7F)
+
+
 class _Closed:
     """Of a Sys whose machine has been closed."""
 
@@ -350,6 +366,11 @@ class _Face:
         """Let what its calls allocate count for the task, while an allocation is to fail."""
         if (sys := self._sys()) is not None:
             _mix(sys, _Counted)
+
+    def task_ended(self) -> None:
+        """Refuse all calls: there is no task any more."""
+        if (sys := self._sys()) is not None and not isinstance(sys, _Closed):
+            _mix(sys, _Ended)
 
     def closed(self) -> None:
         """Refuse whatever it is asked: there is no machine any more."""
@@ -386,8 +407,13 @@ def _leave() -> None:
 
 def _mix(sys: Sys, *mixins: type) -> None:
     """Let a Sys be what its class is, and these."""
-    plain = next(c for c in type(sys).__mro__ if not issubclass(c, (_Counted, _Gone)))
-    sys.__class__ = type(plain.__name__, (*mixins, plain), {}) if mixins else plain
+    plain: Any = next(c for c in type(sys).__mro__ if not issubclass(c, (_Counted, _Gone, _Ended)))
+    sys.__class__ = _mixed(plain, mixins) if mixins else plain
+
+
+@cache
+def _mixed(plain: type, mixins: tuple[type, ...]) -> type:
+    return type(plain.__name__, (*mixins, plain), {})
 
 
 def _counted(sys: Sys, function: Callable[..., Any]) -> Callable[..., Any]:

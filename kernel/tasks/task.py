@@ -588,6 +588,8 @@ class Task:
         if self.undo is not None:
             self.leave_undo()
         self.kernel.leave(self)
+        for face in self.faces:
+            face.task_ended()
         self.group.thread_ended(self)
         if self.pid_inode is not None:
             self.tell_pidfds()

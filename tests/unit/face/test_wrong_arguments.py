@@ -207,6 +207,28 @@ def test_only_what_is_near_is_guessed(word, known, meant):
     assert nearest(word, known) == meant
 
 
+ASKED = {
+    "getpid": (), "eventfd": (1,), "open": ("/tmp/x", 0), "stat": ("/tmp",), "getcwd": (),
+    "mkdir": ("/d", 0o700), "listdir": ("/",), "pipe": (), "load": (0, 1), "syscall": (39,),
+    "fork": (), "execve": ("/x", ["x"], []), "setuid": (0,), "nanosleep": (1,),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("reaped", [False, True])
+def test_who_has_ended_makes_no_calls(kernel, reaped):
+    parent = pkern.Sys(kernel.spawn(uid=0))
+    child = parent.fork()
+    child.exit(3)
+    if reaped:
+        parent.wait4(-1, 0)
+    for name, arguments in ASKED.items():
+        with pytest.raises(pkern.TaskKilled, match="task 2 has ended"):
+            getattr(child, name)(*arguments)
+    child.exit(4)
+    assert child.pid == 2
+    assert child.task.exit_status == 3 << 8
+
+
 def test_a_closed_machine_says_so():
     kernel = pkern.Kernel(ram="4M")
     sys, shown, sysctl = pkern.Sys(kernel.spawn()), repr(kernel), kernel.sysctl
