@@ -50,6 +50,9 @@ TYPES: dict[str, tuple[type, ...]] = {
     "stdin": (bytes, str, bytearray, memoryview),
     "cwd": (str, NOTHING),
     "limits": (Mapping, NOTHING),
+    "root": (str, os.PathLike, NOTHING),
+    "overlay": (str, os.PathLike, NOTHING),
+    "binds": (list, tuple),
     "strace": (object,),
     "kernel": (Kernel, NOTHING),
 }
@@ -157,9 +160,12 @@ def run(
     """
     keywords("run()", boot, (*(run.__kwdefaults__ or ()), *Kernel.__init__.__annotations__))
     source = os.fsdecode(program)
-    _check_types(
-        argv=argv, env=env, stdin=stdin, cwd=cwd, limits=limits, strace=strace, kernel=kernel
-    )
+    _check_types(argv=argv, env=env, stdin=stdin, cwd=cwd, limits=limits, strace=strace)
+    _check_types(root=root, overlay=overlay, binds=binds, kernel=kernel)
+    if strace is not None:
+        to_call("run() argument 'strace'", strace)
+    _check_texts("run(): an argument of the program, or a variable,", argv, *(env or {}).items())
+    _check_texts("run(): the name of a limit, or a bind,", limits or (), binds)
     _check_strings(argv, env or {})
     number("run() argument 'uid'", uid, most=MOST_ID)
     number("run() argument 'fail_nth'", fail_nth)
@@ -259,10 +265,12 @@ def _check_types(**given: Any) -> None:
     """Look at what a program is given, by argument. Errors: TypeError."""
     for name, value in given.items():
         of_type(f"run() argument '{name}'", value, TYPES[name])
-    for text in (*given["argv"], *chain.from_iterable((given["env"] or {}).items())):
-        of_type("run(): an argument of the program, or a variable,", text, str)
-    if given["strace"] is not None:
-        to_call("run() argument 'strace'", given["strace"])
+
+
+def _check_texts(what: str, *texts: Iterable[object]) -> None:
+    """Look at what is to be a str. Errors: TypeError."""
+    for text in chain.from_iterable(texts):
+        of_type(what, text, str)
 
 
 def _check_strings(argv: Iterable[str], env: Mapping[str, str]) -> None:

@@ -104,6 +104,8 @@ def create_core(ram: int, rmap: str, nrpte: int, poison: int, features: int, nod
         raise ValueError(f"a machine has at least 256K of RAM, not {ram} bytes")
     if ram // PAGE_BYTES > MOST_PAGES:
         raise ValueError(f"a machine has less than 16T of RAM, not {ram} bytes")
+    if poison not in (0, 1):
+        raise ValueError(f"poison is 0 or 1, not {poison}")
     if not 1 <= nrpte <= 31:
         raise ValueError(f"nrpte is a number from 1 to 31, not {nrpte}")
     if not 1 <= nodes <= lib.MAX_NODES:

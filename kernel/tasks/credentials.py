@@ -6,7 +6,7 @@ Invariants: effective <= permitted; ambient <= permitted and inheritable.
 
 from __future__ import annotations
 
-from pkern.kernel.arguments import did_you_mean
+from pkern.kernel.arguments import did_you_mean, of_type
 from pkern.kernel.lean import lru_cache
 from pkern.kernel.namespaces.user import FIRST, UserNamespace
 from pkern.kernel.typed import Iterable
@@ -55,9 +55,10 @@ def caps_of(mask: int) -> CapSet:
 
 def named_caps(names: Iterable[str]) -> CapSet:
     """Return the set of some names. Errors: ValueError (Linux has none of that name), TypeError."""
-    if isinstance(names, str):
-        raise TypeError(f"capabilities are a set of names, not the str {names!r}")
-    found = frozenset(names)
+    if isinstance(names, (str, bytes)) or not isinstance(names, Iterable):
+        kind = type(names).__name__
+        raise TypeError(f"capabilities are a set of names, not the {kind} {names!r}")
+    found = frozenset(of_type("the name of a capability", name, str) for name in names)
     for name in sorted(found - ALL_CAPS):
         raise ValueError(f"there is no capability '{name}'{did_you_mean(name, ALL_CAPS)}")
     return found

@@ -60,6 +60,15 @@ def test_a_machine_that_cannot_be(given, kind, words):
         ((), {"swapp": 1}, TypeError, "run() takes no 'swapp'; did you mean swap?"),
         ((), {"caps": "CAP_BPF"}, TypeError, "a set of names, not the str 'CAP_BPF'"),
         ((), {"caps": ["CAP_FOO"]}, ValueError, "there is no capability 'CAP_FOO'"),
+        ((), {"caps": 1}, TypeError, "a set of names, not the int 1"),
+        ((), {"caps": [[]]}, TypeError, "the name of a capability must be a str, not list"),
+        ((), {"binds": None}, TypeError, "run() argument 'binds' must be a list or tuple"),
+        ((), {"binds": "/x"}, TypeError, "run() argument 'binds' must be a list or tuple"),
+        ((), {"binds": [b"/x"]}, TypeError, "the name of a limit, or a bind, must be a str"),
+        ((), {"limits": {1: 2}}, TypeError, "the name of a limit, or a bind, must be a str"),
+        ((), {"root": 1}, TypeError, "run() argument 'root' must be a str or PathLike or None"),
+        ((), {"overlay": 1}, TypeError, "run() argument 'overlay' must be a str or PathLike"),
+        ((), {"poison": -1}, ValueError, "poison is 0 or 1, not -1"),
     ],
 )
 @needs_busybox
