@@ -50,6 +50,11 @@ READ_IMPLIES_EXEC = 0x400000  # of personality(2)
 STATES = {"R": "running", "S": "sleeping", "D": "disk sleep", "T": "stopped", "Z": "zombie"}
 
 
+def short_name(name: str) -> str:
+    """Return as much of a name as a task keeps: 15 bytes. Source: TASK_COMM_LEN of Linux."""
+    return name.encode("utf-8", "surrogateescape")[:15].decode("utf-8", "surrogateescape")
+
+
 class Task:
     """One thread; made by Kernel.spawn (the first of a process) or clone.clone.
 
@@ -76,7 +81,7 @@ class Task:
     ) -> None:
         self.kernel = kernel
         self.pid = pid  # the thread's, which is its process's if it leads
-        self.name = name
+        self.name = short_name(name)
         self.argv = argv
         self.group = group or Group(kernel, self, origin)
         self.start_ns = kernel.clock.now_ns
@@ -497,7 +502,7 @@ class Task:
         self.use_credentials(program.rights.cred)
         if program.rights.secure:
             self.set_attributes(pdeath_signal=0)
-        self.exe, self.name, self.argv = program.exe, program.name[:15], program.argv
+        self.exe, self.name, self.argv = program.exe, short_name(program.name), program.argv
         self.program = program.exe.path
         self.has_execed = True
         if self.nsproxy.time is not self.nsproxy.time_for_children:

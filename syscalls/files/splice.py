@@ -282,8 +282,11 @@ def copy_file_range(
     if source.inode is target.inode and start < to + count and to < start + count:
         raise SyscallError(errno.EINVAL)
     done = _move(task, source, start, target, to, count)
-    _offset_out(task, in_offset, source, start + done)
-    _offset_out(task, out_offset, target, to + done)
+    if done:
+        try:
+            _offset_out(task, in_offset, source, start + done)
+        finally:  # each is stored, whatever becomes of the other
+            _offset_out(task, out_offset, target, to + done)
     return done
 
 

@@ -94,7 +94,7 @@ def _set_ptracer(task: Task, args: Arguments) -> int:
 
 
 def _set_name(task: Task, args: Arguments) -> int:
-    old, task.name = task.name, task.mm.string_in(args[0])[:NAME_MAX]
+    old, task.name = task.name, task.mm.start_of_string_in(args[0], NAME_MAX)
     task.kernel.watch.renamed(task, old)
     return 0
 

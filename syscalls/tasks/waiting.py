@@ -377,12 +377,14 @@ def waitid_and_store(
     """Wait as waitid; store what told() makes of the news, and what was used by pack()'s layout."""
     try:
         event = _waitid(task, *wanted)
+    except WouldBlock:
+        raise
     except SyscallError:
         if info:
             task.mm.copy_out(info, told(None))
         raise
-    if info:
-        task.mm.copy_out(info, told(event))
     if usage and event:
         task.mm.copy_out(usage, pack(usage_of(event.child)))
+    if info:
+        task.mm.copy_out(info, told(event))
     return 0

@@ -137,7 +137,7 @@ def test_execve_of_descriptors_and_scripts_as_on_the_host(
         *("alarms", "pageflags", "timestamps", "packets", "oddmaps", "dispatch"),
         *("signallimits", "owncall", "resumeflag", "rwflags", "whiteouts", "encodings"),
         *("refusedmaps", "voidtimers", "extended", "cpuclocks", "schedattr", "adopted"),
-        "wchan",
+        *("wchan", "memoryends"),
     ],
 )
 def test_same_output_as_on_the_host_for_the_same_user(
