@@ -571,6 +571,7 @@ pte_t *pt_walk(mm *mm, uint64_t addr);  /* NULL: no table */
 pte_t *pt_alloc(mm *mm, uint64_t addr); /* NULL: no memory */
 pte_t *pt_next(mm *mm, uint64_t *addr, uint64_t end, uint64_t *span);
 pte_t *pmd_walk(mm *mm, uint64_t addr); /* entry of the third level; NULL: no table */
+pte_t *pmd_next(mm *mm, uint64_t *addr, uint64_t end);   /* of a large page; NULL: no more */
 bool pt_has_table(mm *mm, uint64_t addr, uint64_t size); /* for a large page of that size */
 pte_t *pmd_alloc(mm *mm, uint64_t addr);                 /* NULL: no memory */
 int64_t pt_alloc_range(mm *mm, uint64_t start, uint64_t end);

@@ -575,7 +575,7 @@ int64_t mapping_read(mapping *mp, uint64_t pos, void *buf, uint64_t nbytes);
 int64_t mapping_peek(mapping *mp, uint64_t pos, void *buf, uint64_t nbytes); /* no one's read */
 int64_t mapping_write(mapping *mp, uint64_t pos, const void *buf, uint64_t nbytes);
 int64_t mapping_allocate(mapping *mp, uint64_t pos, uint64_t nbytes); /* fallocate's pages */
-int64_t mapping_promise(mapping *mp, uint64_t nbytes); /* large pages; -ENOMEM: not that many */
+int64_t mapping_promise(mapping *mp); /* large pages for all of it; -ENOMEM: not that many */
 int64_t quota_keep(machine *m, struct quota *quota, uint64_t min); /* or -ENOMEM; used is 0 */
 void quota_forget(machine *m, struct quota *quota);
 int64_t mapping_add_page(mapping *mp, uint64_t index, const void *data, uint64_t nbytes,

@@ -336,11 +336,13 @@ static void settle(mapping *mp, uint64_t first, uint64_t end, int64_t err)
 	}
 }
 
-/* Pages that [first, end) lacks, all or none. */
+/* Pages that [first, end) lacks, all or none; of more than all of memory, none is looked at. */
 static int64_t promise_file(mapping *mp, uint64_t first, uint64_t end)
 {
 	machine *m = mp->machine;
 	uint64_t nr = 0;
+	if (end - first > m->nr_pages)
+		return -ENOMEM;
 	for (uint64_t index = first; index < end; index += HUGE_PAGES)
 		nr += !index_get(mp, index);
 	int64_t err = pool_promise(mp, nr);
@@ -355,10 +357,7 @@ static int64_t promise_file(mapping *mp, uint64_t first, uint64_t end)
 	return err;
 }
 
-int64_t mapping_promise(mapping *mp, uint64_t nbytes)
-{
-	return promise_file(mp, 0, (nbytes + HUGE_SIZE - 1) / HUGE_SIZE * HUGE_PAGES);
-}
+int64_t mapping_promise(mapping *mp) { return promise_file(mp, 0, mp->size >> PAGE_SHIFT); }
 
 /* ---- entries ---- */
 
@@ -366,11 +365,9 @@ typedef void (*huge_action)(struct vma *vma, uint64_t addr, pte_t *pmdp);
 
 static void each_entry(struct vma *vma, uint64_t start, uint64_t end, huge_action act)
 {
-	for (uint64_t addr = start; addr < end; addr += HUGE_SIZE) {
-		pte_t *pmdp = pmd_walk(vma->mm, addr);
-		if (pmdp && *pmdp & PTE_HUGE)
-			act(vma, addr, pmdp);
-	}
+	pte_t *pmdp;
+	for (uint64_t addr = start; (pmdp = pmd_next(vma->mm, &addr, end)); addr += HUGE_SIZE)
+		act(vma, addr, pmdp);
 }
 
 static void entry_set(mm *mm, pte_t *pmdp, pte_t entry)
@@ -482,10 +479,11 @@ void huge_protect_range(struct vma *vma, uint64_t start, uint64_t end)
 /* fork: both see the page; a private one is copied by the first that writes. */
 int64_t huge_copy_range(struct vma *child, struct vma *parent)
 {
-	for (uint64_t addr = parent->start; addr < parent->end; addr += HUGE_SIZE) {
-		pte_t *from = pmd_walk(parent->mm, addr);
-		uint64_t mark = from ? pte_marker_kind(pte_in(child, *from)) : 0;
-		if (!from || (!pte_present(*from) && !mark))
+	pte_t *from;
+	for (uint64_t addr = parent->start; (from = pmd_next(parent->mm, &addr, parent->end));
+	     addr += HUGE_SIZE) {
+		uint64_t mark = pte_marker_kind(pte_in(child, *from));
+		if (!pte_present(*from) && !mark)
 			continue;
 		pte_t *to = pmd_alloc(child->mm, addr);
 		if (!to)
@@ -508,11 +506,10 @@ int64_t huge_copy_range(struct vma *child, struct vma *parent)
 
 int64_t huge_move_prepare(mm *mm, uint64_t old_addr, uint64_t new_addr, uint64_t len)
 {
-	for (uint64_t done = 0; done < len; done += HUGE_SIZE) {
-		const pte_t *from = pmd_walk(mm, old_addr + done);
-		if (from && *from && !pmd_alloc(mm, new_addr + done))
+	uint64_t addr = old_addr, end = old_addr + len;
+	for (; pmd_next(mm, &addr, end); addr += HUGE_SIZE)
+		if (!pmd_alloc(mm, addr - old_addr + new_addr))
 			return no_memory(mm->machine);
-	}
 	return 0;
 }
 
@@ -527,11 +524,10 @@ static pte_t entry_in(const struct vma *vma, pte_t entry)
 void huge_move_range(struct vma *vma, uint64_t old_addr, uint64_t new_addr, uint64_t len)
 {
 	mm *mm = vma->mm;
-	for (uint64_t done = 0; done < len; done += HUGE_SIZE) {
-		pte_t *from = pmd_walk(mm, old_addr + done);
-		if (!from || !*from)
-			continue;
-		entry_set(mm, pmd_walk(mm, new_addr + done), entry_in(vma, *from));
+	uint64_t addr = old_addr, end = old_addr + len;
+	pte_t *from;
+	for (; (from = pmd_next(mm, &addr, end)); addr += HUGE_SIZE) {
+		entry_set(mm, pmd_walk(mm, addr - old_addr + new_addr), entry_in(vma, *from));
 		entry_set(mm, from, 0);
 	}
 }

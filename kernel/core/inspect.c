@@ -376,10 +376,10 @@ static void list_small(struct listing *l, uint64_t start, uint64_t end)
 
 static void list_large(struct listing *l, uint64_t start, uint64_t end)
 {
-	for (uint64_t addr = start & HUGE_MASK; addr < end; addr += HUGE_SIZE) {
-		const pte_t *pmdp = pmd_walk(l->mm, addr);
-		put(l, addr, pmdp ? *pmdp : 0, HUGE_PAGES);
-	}
+	const pte_t *pmdp;
+	for (uint64_t addr = start & HUGE_MASK; (pmdp = pmd_next(l->mm, &addr, end));
+	     addr += HUGE_SIZE)
+		put(l, addr, *pmdp, HUGE_PAGES);
 }
 
 int64_t mm_ptes(mm *mm, uint64_t from, uint64_t end, struct pte_info *out, uint64_t max)

@@ -151,11 +151,11 @@ static void send(struct journey *j, struct vma *vma, uint64_t addr, struct page 
 
 static void send_large(struct journey *j, struct vma *vma, uint64_t start, uint64_t end)
 {
-	for (uint64_t addr = start & HUGE_MASK; addr < end; addr += HUGE_SIZE) {
-		pte_t pte = pte_at(vma->mm, addr);
-		if (pte_present(pte))
-			send(j, vma, addr, pfn_page(vma->mm->machine, pte_pfn(pte)));
-	}
+	const pte_t *pmdp;
+	for (uint64_t addr = start & HUGE_MASK; (pmdp = pmd_next(vma->mm, &addr, end));
+	     addr += HUGE_SIZE)
+		if (pte_present(*pmdp))
+			send(j, vma, addr, pfn_page(vma->mm->machine, pte_pfn(*pmdp)));
 }
 
 static void send_vma(struct journey *j, struct vma *vma, uint64_t start, uint64_t end)

@@ -126,6 +126,23 @@ pte_t *pt_next(mm *mm, uint64_t *addr, uint64_t end, uint64_t *span)
 	return NULL;
 }
 
+/* The first entry of a large page, or a mark of one, from *addr on, below end; *addr moves there. */
+pte_t *pmd_next(mm *mm, uint64_t *addr, uint64_t end)
+{
+	while (*addr < end) {
+		pte_t *table = mm->pgd;
+		int level = LEVELS - 1;
+		for (; level > 1 && *entry_in(table, *addr, level); level--)
+			table = table_below(mm, *entry_in(table, *addr, level));
+		pte_t *entry = entry_in(table, *addr, level);
+		if (*entry & PTE_HUGE)
+			return entry;
+		uint64_t size = 1ul << level_shift(level);
+		*addr = (*addr & -size) + size;
+	}
+	return NULL;
+}
+
 /* Free the table that an entry leads to, which holds nothing. */
 static void table_free(mm *mm, pte_t *entry)
 {

@@ -95,11 +95,12 @@ static void count_swapped_file(struct smaps_info *s, const struct vma *vma)
 static void count_large(struct smaps_info *s, const struct vma *vma)
 {
 	machine *m = vma->mm->machine;
-	for (uint64_t addr = vma->start; addr < vma->end; addr += HUGE_SIZE) {
-		pte_t pte = pte_at(vma->mm, addr);
-		if (!pte_present(pte))
+	const pte_t *pmdp;
+	for (uint64_t addr = vma->start; (pmdp = pmd_next(vma->mm, &addr, vma->end));
+	     addr += HUGE_SIZE) {
+		if (!pte_present(*pmdp))
 			continue;
-		const struct page *page = pfn_page(m, pte_pfn(pte));
+		const struct page *page = pfn_page(m, pte_pfn(*pmdp));
 		bool shared = page->refcount - !!(page->flags & PG_CACHE) > 1;
 		*(shared ? &s->shared_hugetlb : &s->private_hugetlb) += HUGE_PAGES;
 	}
@@ -143,11 +144,11 @@ static void gather(struct numa_info *n, machine *m, pte_t pte)
 
 static void gather_large(struct numa_info *n, const struct vma *vma)
 {
-	for (uint64_t addr = vma->start; addr < vma->end; addr += HUGE_SIZE) {
-		pte_t pte = pte_at(vma->mm, addr);
-		if (pte_present(pte))
-			gather(n, vma->mm->machine, pte);
-	}
+	const pte_t *pmdp;
+	for (uint64_t addr = vma->start; (pmdp = pmd_next(vma->mm, &addr, vma->end));
+	     addr += HUGE_SIZE)
+		if (pte_present(*pmdp))
+			gather(n, vma->mm->machine, *pmdp);
 }
 
 int64_t mm_numa(mm *mm, uint64_t addr, struct numa_info *out)

@@ -11,7 +11,7 @@ from pkern.kernel.mm.hugetlb import GIGANTIC_SIZE, HUGE_1GB, HUGE_SIZE, SIZE_MAS
 from pkern.kernel.typed import TYPE_CHECKING
 from pkern.kernel.vfs.fs.ramfs import HolelessInode
 from pkern.kernel.vfs.fs.tmpfs import NO_LIMIT, Room, TmpFs, TmpfsDir
-from pkern.kernel.vfs.inode import UNWRITTEN, Inode
+from pkern.kernel.vfs.inode import MAX_SIZE, UNWRITTEN, Inode
 
 if TYPE_CHECKING:
     from pkern.kernel.vfs.machine import Caller, Machine
@@ -29,12 +29,17 @@ class HugeInode(HolelessInode):
 
     def promise(self) -> None:
         """Keep pages of the pool for all of the file. Errors: ENOMEM (there are not that many)."""
-        self.kernel.memory.call(None, lib.mapping_promise, self.mapping, self.size)
+        self.kernel.memory.call(None, lib.mapping_promise, self.mapping)
 
     def truncate(self, size: int) -> None:
         if size % self.block_size:
             raise SyscallError(errno.EINVAL)
         super().truncate(size)
+
+    def allocate(self, pos: int, nbytes: int) -> None:
+        if pos + nbytes > MAX_SIZE + 1 - self.block_size:
+            raise SyscallError(errno.ENOSPC)  # Linux looks on for pages behind its last whole one
+        super().allocate(pos, nbytes)
 
 
 class GiganticInode(HugeInode):

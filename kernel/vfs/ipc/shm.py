@@ -14,7 +14,7 @@ from pkern.kernel.clock import SECOND
 from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.vfs.fs.hugetlbfs import HugeInode, kind_asked
-from pkern.kernel.vfs.inode import PAGE_SIZE, MappedInode
+from pkern.kernel.vfs.inode import MAX_SIZE, PAGE_SIZE, MappedInode
 from pkern.kernel.vfs.ipc.ipc import INDEXES, IPC_CREAT, IPC_EXCL, IPC_PRIVATE, Ids, need_rights
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 SHM_HUGETLB, SHM_NORESERVE = 0o4000, 0o10000
 STRICT = 2  # vm.overcommit_memory: SHM_NORESERVE counts for nothing
 SHMMNI = 4096
-SHM_MAX = (1 << 64) - (1 << 24) - 1  # Linux's default
+WORD = 1 << 64  # where sizes in bytes wrap
+SHM_MAX = WORD - (1 << 24) - 1  # Linux's default
 
 
 class SegmentInode(MappedInode):
@@ -74,13 +75,18 @@ class Segment:
         return -(-self.bytes // PAGE_SIZE)
 
     def _promise(self, kernel: Machine) -> None:
-        """Give it its size, and commit to it unless it asked not to. Errors: ENOMEM."""
+        """Give it its size, and commit to it unless it asked not to.
+
+        Errors: ENOMEM, EINVAL (more than a file can have; that of large pages can).
+        """
         inode = self.inode
         if isinstance(inode, HugeInode):
-            inode.truncate(-(-self.bytes // inode.block_size) * inode.block_size)
+            inode.truncate(-(-self.bytes // inode.block_size) * inode.block_size % WORD)
             if self.reserved:
                 inode.promise()
             return
+        if self.bytes > MAX_SIZE:
+            raise SyscallError(errno.EINVAL)
         inode.truncate(self.bytes)
         if self.reserved or int(kernel.memory.tunables.overcommit_memory) == STRICT:
             kernel.memory.call(None, lib.mapping_reserve, inode.mapping, self.nr_pages)
@@ -144,7 +150,8 @@ class Segments:
             raise SyscallError(errno.ENOENT)
         if not 1 <= size <= self.max_bytes:
             raise SyscallError(errno.EINVAL)
-        if self.nr_pages + -(-size // PAGE_SIZE) > self.max_pages:
+        pages = -(-size // PAGE_SIZE)
+        if pages == WORD // PAGE_SIZE or self.nr_pages + pages > self.max_pages:
             raise SyscallError(errno.ENOSPC)
 
     def make(self, task: Caller, key: int, size: int, flags: int) -> int:

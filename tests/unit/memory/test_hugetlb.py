@@ -177,6 +177,34 @@ def test_segments_are_not_promised_the_same_pages(kernel):
     assert pool(kernel) == [4, 4, 0, 0]
 
 
+@pytest.mark.parametrize("size", [1 << 54, 1 << 62, (1 << 63) - HUGE, 1 << 63])
+def test_segments_of_giant_sizes_are_refused_at_once(kernel, size):
+    task = kernel.spawn(uid=0)
+    refused(lambda: shm.shmget(task, 0, size, IPC_CREAT | SHM_HUGETLB), errno.ENOMEM)
+    unpromised = shm.shmget(task, 0, size, IPC_CREAT | SHM_HUGETLB | SHM_NORESERVE)
+    refused(lambda: shm.shmat(task, unpromised, 0, 0), errno.ENOMEM)
+    assert pool(kernel) == [4, 4, 0, 0]
+
+
+def test_calls_on_giant_ranges_look_only_at_what_is_there(kernel):
+    """Page by page, this would take minutes."""
+    task = Sys(kernel.spawn())
+    fd, size = task.memfd_create("h", MFD_HUGETLB), (1 << 63) - HUGE
+    task.ftruncate(fd, size)
+    at = task.mmap(0, 1 << 46, RW, lib.MAP_SHARED | lib.MAP_NORESERVE, fd)
+    task.store(at + (1 << 45), b"there")
+    task.madvise(at, 1 << 46, lib.MADV_DONTNEED)
+    task.mprotect(at, 1 << 46, lib.PROT_READ)
+    child = task.fork()
+    assert child.load(at + (1 << 45), 5) == b"there"
+    task.munmap(at, 1 << 46)
+    for start in (size, size - 4095):
+        refused(lambda start=start: task.fallocate(fd, 0, start, 4096), errno.ENOSPC)
+    refused(lambda: task.fallocate(fd, 0, 0, 1 << 62), errno.ENOSPC)
+    task.fallocate(fd, 0, size - HUGE, HUGE)
+    assert pool(kernel) == [4, 2, 0, 0]
+
+
 def test_the_pool_is_what_there_is_memory_for():
     with Kernel("16M") as kernel:
         kernel.sysctl["vm.nr_hugepages"] = 1000

@@ -7,7 +7,7 @@ import pytest
 from pkern.kernel.machine import Kernel
 from pkern.userland.program import Sys
 
-PAGE = 4096
+PAGE, SHM_NORESERVE = 4096, 0o10000
 
 
 def refused(number: int) -> pytest.RaisesExc[OSError]:
@@ -74,6 +74,20 @@ def test_errors_of_shmget_and_shmat(kernel: Kernel) -> None:
         other.shmat(shmid)
     with refused(errno.EPERM):
         other.shmctl(shmid, sys.IPC_RMID)
+
+
+@pytest.mark.parametrize("flags", [0, SHM_NORESERVE])
+@pytest.mark.parametrize(
+    ("size", "number"),
+    [(1 << 63, errno.EINVAL), ((1 << 64) - 4096, errno.EINVAL), ((1 << 64) - 4095, errno.ENOSPC)],
+)
+def test_a_segment_is_no_larger_than_a_file(
+    kernel: Kernel, size: int, number: int, flags: int
+) -> None:
+    kernel.sysctl["kernel.shmmax"] = kernel.sysctl["kernel.shmall"] = (1 << 64) - 1
+    sys = Sys(kernel.spawn())
+    with refused(number):
+        sys.shmget(0, size, sys.IPC_CREAT | flags)
 
 
 @pytest.mark.all_rmaps
