@@ -171,7 +171,10 @@ enum file_mode {
 	FILE_ZERO = 32,
 	FILE_PAGEWISE = 64, /* a fault maps one page: no fault-around */
 	FILE_APART = 128,   /* its VMAs do not join: attachments, which are counted */
-	FILE_NO_EXEC = 256  /* of a file system whose files are no programs: /proc, pipes */
+	FILE_NO_EXEC = 256, /* of a file system whose files are no programs: /proc, pipes */
+	FILE_LATE_ENODEV =
+		512, /* with FILE_NO_MMAP: its own mmap says so, when the place is empty */
+	FILE_LATE_EIO = 1024
 };
 
 /* clang-format on */

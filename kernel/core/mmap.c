@@ -263,6 +263,22 @@ static inline int64_t mapped(const struct vma *model)
 	return is_told(model->mm->machine) ? tell_mapped(model) : (int64_t)model->start;
 }
 
+/* What a file's own mmap says: Linux asks when it has unmapped what was in the place. */
+static int64_t ask_file(const struct vma *model)
+{
+	const file *f = model->file;
+	const mapping *mp = f->mapping;
+	if (f->mode & FILE_NO_MMAP)
+		return f->mode & FILE_LATE_EIO ? -EIO : -ENODEV;
+	if (mp->flags & MAPPING_HUGE)
+		return model->pgoff << PAGE_SHIFT & (mapping_unit(mp) - 1) ? -EINVAL : 0;
+	if (!(mp->flags & MAPPING_SECRET))
+		return 0;
+	if (!(model->flags & VM_SHARED))
+		return -EINVAL;
+	return lock_allowed(model->mm, model->flags, model->end - model->start) ? 0 : -EAGAIN;
+}
+
 static int64_t map_region(mm *mm, uint64_t start, uint64_t len, uint64_t vm_flags, file *f,
 			  uint64_t pgoff, enum joining joining)
 {
@@ -284,6 +300,12 @@ static int64_t map_region(mm *mm, uint64_t start, uint64_t len, uint64_t vm_flag
 			     .mm = mm,
 			     .file = f };
 	err = take_charges(mm->machine, &model, charged);
+	int64_t refused = !err && f ? ask_file(&model) : 0;
+	if (refused) {
+		give_charges_back(mm->machine, &model);
+		err = replaced ? mm_unmap(mm, start, start + len) : 0;
+		return err ? err : refused;
+	}
 	if (!err && !replaced && joining == JOINS_NEIGHBOURS && vma_merge_new(mm, &model)) {
 		if (f)
 			file_put(f); /* the neighbour has its own */
@@ -346,16 +368,6 @@ static int64_t shared_file_flags(const file *f, uint64_t prot, uint64_t *vm_flag
 	 MAP_GROWSDOWN | MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | \
 	 MAP_HUGETLB | MAP_32BIT | MAP_ABOVE4G | MAP_HUGE_2MB | MAP_HUGE_1GB)
 
-/* Shared, locked for as long as it is mapped, in no core file, and never code. */
-static int64_t secret_flags(uint64_t *vm_flags)
-{
-	if (!(*vm_flags & VM_SHARED))
-		return -EINVAL;
-	*vm_flags |= VM_LOCKED | VM_DONTDUMP;
-	*vm_flags &= ~(uint64_t)VM_MAYEXEC;
-	return 0;
-}
-
 static int64_t file_flags(const file *f, uint64_t prot, uint64_t flags, uint64_t *vm_flags)
 {
 	uint64_t type = flags & MAP_TYPE;
@@ -373,10 +385,13 @@ static int64_t file_flags(const file *f, uint64_t prot, uint64_t flags, uint64_t
 	bool never = f->mode & FILE_NO_EXEC || f->mapping->flags & MAPPING_SECRET;
 	if (never && *vm_flags & VM_EXEC)
 		return -EPERM;
-	if (f->mode & FILE_NO_MMAP)
+	if ((f->mode & (FILE_NO_MMAP | FILE_LATE_ENODEV | FILE_LATE_EIO)) == FILE_NO_MMAP)
 		return -ENODEV;
-	if (f->mapping->flags & MAPPING_SECRET)
-		return secret_flags(vm_flags);
+	if (f->mapping->flags & MAPPING_SECRET) { /* locked, in no core file, and never code */
+		*vm_flags |= VM_LOCKED | VM_DONTDUMP;
+		*vm_flags &= ~(uint64_t)VM_MAYEXEC;
+		return 0;
+	}
 	if (f->mapping->flags & MAPPING_HUGE)
 		*vm_flags |= VM_HUGETLB;
 	if (*vm_flags & VM_GROWSDOWN)
@@ -524,11 +539,6 @@ int64_t mm_mmap_file(mm *mm, uint64_t addr, uint64_t len, uint64_t prot, uint64_
 		err = -EOVERFLOW;
 	if (!err)
 		err = kind_flags(f, prot, flags, &vm_flags);
-	if (!err && f && f->mapping->flags & MAPPING_SECRET && !lock_allowed(mm, vm_flags, len))
-		err = -EAGAIN;
-	if (!err && f && vm_flags & VM_HUGETLB &&
-	    pgoff << PAGE_SHIFT & (mapping_unit(f->mapping) - 1))
-		err = -EINVAL;
 	if (err)
 		return err;
 	if (vm_flags & (VM_SPECIAL | VM_HUGETLB | VM_DROPPABLE))

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, ClassVar
 
+from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.late import load
 from pkern.kernel.net.packet import NOBODY, Creds, Packet, Received
@@ -67,6 +68,7 @@ class Socket(Inode):
 
     kind = "sock"
     can_nowait = MAY_READ | MAY_WRITE
+    no_mmap = lib.FILE_NO_MMAP | lib.FILE_LATE_ENODEV
     noexec = True
     can_epoll = True
     type_bits = stat.S_IFSOCK

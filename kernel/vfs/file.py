@@ -166,7 +166,7 @@ class File:
         """
         if self.handle == NO_HANDLE:
             create = self.kernel.memory.create
-            mode = self.core_mode() | lib.FILE_NO_MMAP
+            mode = self.core_mode() | self.inode.no_mmap
             if self.inode.kind not in ("file", "sock"):
                 mode |= lib.FILE_NO_END
             mapping = create(lib.mapping_create, self.kernel.memory.core, lib.MAPPING_MEMORY, 0)

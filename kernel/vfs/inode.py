@@ -67,6 +67,7 @@ class Inode:
     can_sync = False  # fsync has something to write, or may say that it has
     can_epoll = False
     lasting_flags = 0  # of those that an open of other kinds forgets
+    no_mmap = lib.FILE_NO_MMAP  # how mmap of it is refused, if it has no pages
     noexec = False  # of a file system that holds no programs: it cannot be mapped to execute
     lacks = NOTHING  # of MAY_READ and MAY_WRITE, those its kind never has: the errno
     whences = ANYWHERE  # what lseek takes

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 
+from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.lean import lru_cache, partial
 from pkern.kernel.typed import TYPE_CHECKING, Callable
@@ -96,6 +97,7 @@ class MachineFile(ProcInode):
     """A file that is no task's: its write exists, and fails before it looks at anything."""
 
     is_sink = True
+    no_mmap = lib.FILE_NO_MMAP | lib.FILE_LATE_EIO
 
     def write(self, pos: int, data: bytes, task: Caller | None = None) -> int:
         """Refuse. Errors: EIO."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 
+from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError
 from pkern.kernel.lean import partial
 from pkern.kernel.typed import TYPE_CHECKING, Callable
@@ -66,6 +67,7 @@ def number(text: str, high: int = (1 << 64) - 1) -> int:
 class AttributeFile(Inode):
     """The file of an attribute."""
 
+    no_mmap = lib.FILE_NO_MMAP | lib.FILE_LATE_ENODEV
     noexec = True
 
     def __init__(self, kernel: Machine, attribute: Attribute) -> None:

@@ -205,6 +205,18 @@ def test_calls_on_giant_ranges_look_only_at_what_is_there(kernel):
     assert pool(kernel) == [4, 2, 0, 0]
 
 
+def test_an_offset_within_a_large_page_is_refused_when_the_place_is_empty(kernel):
+    task = Sys(kernel.spawn())
+    fd = task.memfd_create("h", MFD_HUGETLB)
+    small = lib.MAP_PRIVATE | lib.MAP_ANONYMOUS | lib.MAP_FIXED
+    at = task.mmap(1 << 40, 2 * HUGE, RW, small)
+    shared = lib.MAP_SHARED | lib.MAP_FIXED
+    refused(lambda: task.mmap(at, HUGE, RW, shared, fd, 4096), errno.EINVAL)
+    assert [(vma.start, vma.end) for vma in task.task.mm.vmas_in(at, at + 2 * HUGE)] == [
+        (at + HUGE, at + 2 * HUGE)
+    ]
+
+
 def test_the_pool_is_what_there_is_memory_for():
     with Kernel("16M") as kernel:
         kernel.sysctl["vm.nr_hugepages"] = 1000

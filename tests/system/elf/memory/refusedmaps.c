@@ -1,14 +1,16 @@
 /*
  * What a refused mmap or munmap leaves of the mappings in its place: Linux splits them at both ends
- * before it looks at seals and limits.
+ * before it looks at seals and limits, and unmaps what was there before it asks the file.
  */
 #define _GNU_SOURCE
 #include "../parts.h"
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 
-enum { PAGE = 4096, READ_WRITE = PROT_READ | PROT_WRITE, MSEAL = 462 };
+enum { PAGE = 4096, READ_WRITE = PROT_READ | PROT_WRITE, MSEAL = 462, MEMFD_SECRET = 447 };
 enum { ANONYMOUS = MAP_PRIVATE | MAP_ANONYMOUS, HERE = ANONYMOUS | MAP_FIXED };
 
 static char *place;
@@ -71,6 +73,46 @@ static void seals(void)
 	show("munmap within", result(munmap(place + 4 * PAGE, PAGE)));
 }
 
+static void show_file(const char *what, int fd, size_t pages, int flags, long offset)
+{
+	map(0, 8, READ_WRITE);
+	void *at = mmap(place + 2 * PAGE, pages * PAGE, PROT_READ, flags | MAP_FIXED, fd, offset);
+	show(what, at == MAP_FAILED ? -errno : 0);
+}
+
+static void sockets(void)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM, 0), ends[2];
+	show_file("udp", fd, 3, MAP_SHARED, 0);
+	show_file("too far in udp", fd, 3, MAP_SHARED, (long)(~0ul >> 1) & -PAGE);
+	show_file("unix", socket(AF_UNIX, SOCK_STREAM, 0), 3, MAP_PRIVATE, 0);
+	pipe(ends);
+	show_file("a pipe", ends[0], 3, MAP_PRIVATE, 0);
+}
+
+static void kernel_files(void)
+{
+	const char *paths[] = { "/proc/meminfo",
+				"/proc/self/maps",
+				"/proc/mounts",
+				"/proc/sys/vm/swappiness",
+				"/sys/devices/system/cpu/online",
+				"/proc" };
+	for (unsigned long i = 0; i < sizeof paths / sizeof *paths; i++)
+		show_file(paths[i], open(paths[i], O_RDONLY), 3, MAP_PRIVATE, 0);
+}
+
+static void secret(void)
+{
+	int fd = call(MEMFD_SECRET, 0, 0, 0, 0, 0, 0);
+	ftruncate(fd, 8 * PAGE);
+	show_file("private", fd, 3, MAP_PRIVATE, 0);
+	setrlimit(RLIMIT_MEMLOCK, &(struct rlimit){ 2 * PAGE, 2 * PAGE });
+	setuid(1000);
+	show_file("more than may be locked", fd, 3, MAP_SHARED, 0);
+	show_file("as much", fd, 2, MAP_SHARED, 0);
+}
+
 int main(void)
 {
 	place = mmap(NULL, 100 * PAGE, PROT_NONE, ANONYMOUS, -1, 0);
@@ -78,5 +120,8 @@ int main(void)
 	part("the address space", address_space);
 	part("the commit limit", commitment);
 	part("seals", seals);
+	part("sockets", sockets);
+	part("files of the kernel", kernel_files);
+	part("secret memory", secret);
 	return 0;
 }
