@@ -808,6 +808,7 @@ void huge_move_range(struct vma *vma, uint64_t old_addr, uint64_t new_addr, uint
 int64_t huge_promise(struct vma *vma); /* its pages, if it wants them kept for it */
 int64_t huge_fault(struct vma *vma, uint64_t addr, uint64_t access);
 int64_t huge_fill(struct vma *vma, uint64_t kind, uint64_t addr, uint64_t mode, const void *data);
+int64_t huge_may_copy(const struct vma *vma, uint64_t addr); /* -EEXIST: not there */
 int64_t huge_protect_stores(struct vma *vma, uint64_t start, uint64_t end);
 void huge_unprotect_stores(struct vma *vma, uint64_t start, uint64_t end);
 int64_t huge_remap(struct vma *vma, uint64_t start, uint64_t end, file *f, uint64_t pgoff,

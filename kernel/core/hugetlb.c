@@ -690,13 +690,13 @@ static int64_t bring_new(struct vma *vma, uint64_t addr, const pte_t *pmdp, stru
 	return err;
 }
 
-static int64_t bring_cached(struct vma *vma, uint64_t addr, struct page **out)
+/* A copy over a page that is there is refused before its source is looked at. */
+int64_t huge_may_copy(const struct vma *vma, uint64_t addr)
 {
-	*out = mapping_find(vma_mapping(vma), vma_index(vma, addr));
-	if (!*out)
-		return -EFAULT;
-	page_get(*out);
-	return 0;
+	const pte_t *pmdp = pmd_walk(vma->mm, addr);
+	bool cached = vma->flags & VM_SHARED &&
+		      mapping_find(vma_mapping(vma), vma_index(vma, addr));
+	return cached || (pmdp && pte_present(*pmdp)) ? -EEXIST : 0;
 }
 
 static bool is_taken(uint64_t kind, pte_t entry)
@@ -716,20 +716,24 @@ int64_t huge_fill(struct vma *vma, uint64_t kind, uint64_t addr, uint64_t mode, 
 {
 	machine *m = vma->mm->machine;
 	pte_t *pmdp = pmd_alloc(vma->mm, addr);
-	struct page *page;
+	bool cached = kind == UFFD_CONTINUE;
+	struct page *page = cached ? mapping_find(vma_mapping(vma), vma_index(vma, addr)) : NULL;
 	if (!pmdp)
 		return no_memory(m);
+	if (cached && !page)
+		return -EFAULT;
 	if (is_taken(kind, *pmdp))
 		return -EEXIST;
 	if (kind == UFFD_POISON) {
 		mark_page(vma, pmdp, MARKER_POISON);
 		return 0;
 	}
-	bool cached = kind == UFFD_CONTINUE;
-	int64_t err = cached ? bring_cached(vma, addr, &page) : bring_new(vma, addr, pmdp, &page);
+	int64_t err = cached ? 0 : bring_new(vma, addr, pmdp, &page);
 	if (err)
 		return err == -ENOSPC ? -ENOMEM : err;
-	if (!cached)
+	if (cached)
+		page_get(page);
+	else
 		memcpy(page_data(m, page), data, HUGE_SIZE);
 	pte_t bits = pte_bits(vma->flags) | PTE_ACCESSED | PTE_DIRTY;
 	if (cached && !(vma->flags & VM_SHARED))

@@ -11,11 +11,12 @@ static uint8_t resident(struct vma *vma, uint64_t addr)
 		return 1;
 	if (pte_is_swap(pte))
 		return swap_cached(vma->mm->machine, pte_swap_entry(pte)) != NULL;
-	if (!mp || vma->flags & VM_HUGETLB)
+	bool large = vma->flags & VM_HUGETLB;
+	if (!mp || (large && pmd_walk(vma->mm, addr))) /* Linux asks its file where no table is */
 		return 0;
 	bool placed = pte_is_file(pte) && !HAS_BUG(BUG_LINEAR_MINCORE);
 	uint64_t index = placed ? pte_file_index(pte) : vma_index(vma, addr);
-	const struct page *page = mapping_find(mp, index);
+	const struct page *page = mapping_find(mp, large ? index & -HUGE_PAGES : index);
 	return page && !is_unused(page);
 }
 
@@ -135,7 +136,7 @@ static void gather(struct numa_info *n, machine *m, pte_t pte)
 						: page->mapcount + page->pins;
 	n->pages++;
 	n->nodes[page_nid(m, page)]++;
-	n->anon += !!(page->flags & PG_ANON);
+	n->anon += page->flags & PG_HUGE ? !(page->flags & PG_CACHE) : !!(page->flags & PG_ANON);
 	n->dirty += pte & PTE_DIRTY || page->flags & PG_DIRTY;
 	n->swapcache += !!(page->flags & PG_SWAPCACHE);
 	n->active += !!(page->flags & (PG_ACTIVE | PG_UNEVICTABLE));

@@ -439,8 +439,6 @@ static bool is_taken(const struct vma *vma, uint64_t kind, uint64_t addr)
 /* As many bytes as are looked at before one that stands in the way ends it, and that page's. */
 static int64_t bytes_until_taken(const struct vma *vma, uint64_t kind, uint64_t addr, uint64_t len)
 {
-	if (vma->flags & VM_HUGETLB)
-		return (int64_t)len;
 	for (uint64_t done = 0; done < len; done += PAGE_SIZE)
 		if (is_taken(vma, kind, addr + done))
 			return (int64_t)(done + PAGE_SIZE);
@@ -457,8 +455,11 @@ int64_t mm_uffd_fill(mm *mm, uint64_t kind, uint64_t addr, uint64_t len, uint64_
 	if (err)
 		return err;
 	if (kind == UFFD_COPY && !data) {
-		if (!(vma->flags & VM_HUGETLB) &&
-		    !pt_alloc(mm, addr)) /* as Linux, before it reads */
+		if (vma->flags & VM_HUGETLB) {
+			err = huge_may_copy(vma, addr);
+			return err ? err : (int64_t)len;
+		}
+		if (!pt_alloc(mm, addr)) /* as Linux, before it reads */
 			return no_memory(mm->machine);
 		return bytes_until_taken(vma, kind, addr, len);
 	}

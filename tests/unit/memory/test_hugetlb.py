@@ -340,6 +340,30 @@ SMAPS = {
 }
 
 
+def test_mincore_asks_the_file_where_the_address_has_no_table(kernel):
+    task = Sys(kernel.spawn())
+    fd = task.memfd_create("h", MFD_HUGETLB)
+    first = task.mmap(1 << 40, 2 * HUGE, RW, lib.MAP_SHARED | lib.MAP_FIXED, fd)
+    task.store(first + HUGE, b"there")
+    at = task.mmap(1 << 41, 2 * HUGE, RW, lib.MAP_SHARED | lib.MAP_FIXED, fd)
+    assert task.mincore(at, 2 * HUGE) == b"\0" * 512 + b"\1" * 512
+    task.load(at, 1)
+    assert task.mincore(at, 2 * HUGE) == b"\1" * 512 + b"\0" * 512
+
+
+@pytest.mark.parametrize(
+    ("kind", "counts"),
+    [(lib.MAP_PRIVATE, "anon=1 dirty=1 N0=1"), (lib.MAP_SHARED, "dirty=1 N0=1")],
+)
+def test_numa_maps_counts_private_large_pages_as_anonymous(kernel, kind, counts):
+    task = Sys(kernel.spawn())
+    fd = task.memfd_create("h", MFD_HUGETLB)
+    task.ftruncate(fd, HUGE)
+    task.store(task.mmap(0, HUGE, RW, kind, fd), b"x")
+    lines = task.read(task.open("/proc/self/numa_maps", task.O_RDONLY), 4096).decode()
+    assert f" huge {counts} kernelpagesize_kB=2048\n" in lines
+
+
 def test_calls_on_parts_of_large_pages(kernel):
     task = kernel.spawn()
     at = mman.mmap(task, 0, 3 * HUGE, RW, ANON, -1, 0)

@@ -233,6 +233,24 @@ def test_large_pages(kernel: Kernel) -> None:
         assert machine.counters.nr_huge_free == 6
 
 
+def test_what_refuses_a_large_page_where_one_is_first() -> None:
+    with Kernel(ram="64M", sysctl={"vm.nr_hugepages": 6}) as machine:
+        sys = Sys(machine.spawn(uid=0))
+        monitor, wrong_source = Monitor(sys), PAGE
+        for kind, refusal in ((sys.MAP_PRIVATE, errno.EFAULT), (sys.MAP_SHARED, errno.EEXIST)):
+            at = sys.mmap(0, 2 * HUGE, 3, kind | sys.MAP_ANONYMOUS | sys.MAP_HUGETLB)
+            sys.store(at, b"there")
+            monitor.watch(at, 1024)
+            for request, number in (
+                ((COPY, at, wrong_source, HUGE, 0, 0), errno.EEXIST),
+                ((COPY, at + HUGE, wrong_source, HUGE, 0, 0), errno.EFAULT),
+                ((CONTINUE, at, HUGE, 0, 0), refusal),  # only a shared page is one of the file
+            ):
+                with pytest.raises(SyscallError) as caught:
+                    monitor.call(*request)
+                assert caught.value.errno == number
+
+
 def test_pagemap_shows_of_a_mark_of_a_large_page_only_that_it_is_protected() -> None:
     with Kernel(ram="64M", sysctl={"vm.nr_hugepages": 4}) as machine:
         sys = Sys(machine.spawn(uid=0))
