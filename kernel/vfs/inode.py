@@ -80,6 +80,7 @@ class Inode:
     can_nowait = 0  # MAY_READ, MAY_WRITE: what RWF_NOWAIT is taken for
     can_dontcache = False  # RWF_DONTCACHE is taken
     one_buffer = 0  # MAY_READ, MAY_WRITE: what is done buffer by buffer, and takes no RWF_ flags
+    undivided = 0  # MAY_READ, MAY_WRITE: what is done with all of the program's bytes, else EFAULT
     splices = MAY_READ | MAY_WRITE  # what splice and sendfile do: read from it, write to it
     splice_heeds_nonblock = False  # splice from it looks at SPLICE_F_NONBLOCK, too
     can_direct = False  # O_DIRECT is taken, of a file that was reached by a path
@@ -300,7 +301,7 @@ class Inode:
 
         A kind whose content goes when it is read may say less; the rest of some is lost.
         """
-        return done
+        return 0 if self.undivided & MAY_READ else done
 
     def file_write(self, file: File, pos: int, data: bytes, task: Caller) -> int:
         """Write through an open file: kinds that can wait look at its flags."""

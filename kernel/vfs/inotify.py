@@ -96,7 +96,7 @@ class InotifyInode(AnonInode):
     """An instance: its watches, and the events that have not been read."""
 
     also_ready: ClassVar[dict[int, int]] = {}
-    one_buffer = MAY_READ
+    one_buffer = undivided = MAY_READ
 
     def __init__(self, kernel: Machine, uid: int) -> None:
         super().__init__(kernel, 0o600)

@@ -464,7 +464,10 @@ def _payload(task: Task, file: File, buffers: Buffers, pos: int) -> bytes:
         return bytes(wanted)
     wanted = min(wanted, task.kernel.memory.ram)
     if file.inode.kind not in PARTS:
-        return gather(task.mm, buffers, wanted)
+        data = gather(task.mm, buffers, wanted)
+        if len(data) < wanted and file.inode.undivided & MAY_WRITE:
+            raise SyscallError(errno.EFAULT)
+        return data
     gone = GONE[file.inode.kind](task)
     if gone:
         return unsent(task, buffers, wanted, gone)

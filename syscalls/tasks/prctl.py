@@ -94,7 +94,10 @@ def _set_ptracer(task: Task, args: Arguments) -> int:
 
 
 def _set_name(task: Task, args: Arguments) -> int:
-    old, task.name = task.name, task.mm.start_of_string_in(args[0], NAME_MAX)
+    data, end, _ = task.mm.copy_in_part(args[0], NAME_MAX).partition(b"\0")
+    if not end and len(data) < NAME_MAX:
+        raise SyscallError(errno.EFAULT)
+    old, task.name = task.name, data.decode("utf-8", "surrogateescape")
     task.kernel.watch.renamed(task, old)
     return 0
 

@@ -7,7 +7,7 @@ import struct
 
 from pkern.kernel.clock import SECOND
 from pkern.kernel.errors import SyscallError, TaskKilled
-from pkern.kernel.lean import partial
+from pkern.kernel.lean import partial, suppress
 from pkern.kernel.tasks.signal.signals import SIGCHLD
 from pkern.kernel.typed import TYPE_CHECKING, Callable, Iterable
 from pkern.kernel.values import NamedTuple
@@ -377,7 +377,10 @@ def waitid_and_store(
     """Wait as waitid; store what told() makes of the news, and what was used by pack()'s layout."""
     try:
         event = _waitid(task, *wanted)
-    except WouldBlock:
+    except WouldBlock:  # a bad pointer is told of when there is news, which is gone then
+        if info:
+            with suppress(SyscallError):
+                task.mm.copy_out(info, told(None))
         raise
     except SyscallError:
         if info:

@@ -23,7 +23,7 @@ class EventInode(AnonInode):
     """The counter. A read takes it all, or one of it with EFD_SEMAPHORE; a write adds to it."""
 
     also_ready: ClassVar[dict[int, int]] = {}
-    can_nowait, one_buffer = MAY_READ, MAY_WRITE
+    can_nowait, one_buffer, undivided = MAY_READ, MAY_WRITE, MAY_READ
 
     def __init__(self, kernel: Machine, count: int, flags: int) -> None:
         super().__init__(kernel, 0o600)

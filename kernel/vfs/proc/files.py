@@ -52,6 +52,7 @@ class PagemapFile(AddressFile):
     """/proc/PID/pagemap: a word for each page; pfns only for those with CAP_SYS_ADMIN."""
 
     lacks = UNWRITTEN
+    undivided = MAY_READ
 
     def __init__(self, kernel: Machine, of_task: Task) -> None:
         super().__init__(kernel, 0o400)
@@ -116,6 +117,7 @@ class PagesFile(MachineFile):
     """/proc/kpagecount and kpageflags: a word for each page of RAM."""
 
     splices = 0
+    undivided = MAY_READ
 
     def __init__(self, kernel: Machine, word: Callable[[Any], int]) -> None:
         super().__init__(kernel, 0o400)
@@ -247,7 +249,7 @@ class SysctlFile(FixedMode):
     can_epoll = True
 
     whences = ANYWHERE
-    splices = MAY_READ | MAY_WRITE
+    splices = undivided = MAY_READ | MAY_WRITE
 
     def set_owner(self, uid: int, gid: int) -> None:
         """Refuse. Errors: EPERM."""

@@ -81,6 +81,7 @@ class Row(NamedTuple):
     dead: int = 0
     gone: int = errno.ESRCH
     whences: frozenset[int] = FROM_START
+    undivided: int = MAY_WRITE  # as Inode.undivided
     splices: int = 0  # MAY_READ: splice and sendfile read it
     ready: int = 0  # the POLL* bits of who may be waited for
     to_write: Callable[[Task, Task], None] | None = None  # refuses an open(of, writer) for it
@@ -107,7 +108,15 @@ ROWS: dict[str, Row] = {
         whences=ANYWHERE,
     ),
     "cpuset": Row(0o444, lambda of, reader: "/\n"),
-    "environ": Row(0o400, proc_task.environ, at_open=EACCES, dead=ESRCH, gone=0, whences=ANYWHERE),
+    "environ": Row(
+        0o400,
+        proc_task.environ,
+        at_open=EACCES,
+        dead=ESRCH,
+        gone=0,
+        whences=ANYWHERE,
+        undivided=MAY_READ,
+    ),
     "fail-nth": Row(0o644, _of(proc_files.fail_nth), proc_files.write_fail_nth, whences=ANYWHERE),
     "gid_map": _id_map("gid"),
     "io": Row(0o400, _of(proc_task.io), at_read=EACCES),
@@ -190,7 +199,7 @@ class TaskFile(FixedMode):
         self._pid_ns = pid_ns
         self._row = row
         self.whences, self.can_epoll = row.whences, bool(row.ready)
-        self.splices = row.splices
+        self.splices, self.undivided = row.splices, row.undivided
         self.can_pwrite = row.whences != FROM_START  # seq_open() of Linux 6.18
         if row.write is None:
             self.lacks = UNWRITTEN

@@ -5,9 +5,13 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/shm.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -261,6 +265,90 @@ static const struct {
 	{ "sendfile from a pipe", SYS_sendfile, { PIPE_OUT, DIR, P, 10 } },
 };
 
+/* ---- buffers whose end is missing ---- */
+
+static void said(const char *what, long result)
+{
+	printf("%s: %ld %d\n", what, result, result < 0 ? errno : 0);
+}
+
+static void cut_reads(char *end)
+{
+	sigset_t set;
+	char text[4096];
+
+	said("eventfd", read(eventfd(5, EFD_NONBLOCK), end - 4, 8));
+	int fd = inotify_init1(IN_NONBLOCK);
+	inotify_add_watch(fd, "/tmp", IN_OPEN);
+	close(open("/tmp", O_RDONLY));
+	said("inotify", read(fd, end - 8, 100));
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGUSR2);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	fd = signalfd(-1, &set, SFD_NONBLOCK);
+	kill(getpid(), SIGUSR1);
+	kill(getpid(), SIGUSR2);
+	said("signalfd", read(fd, end - 130, 256));
+	said("none is left", read(fd, text, 256));
+	kill(getpid(), SIGUSR1);
+	said("less than a record", read(fd, end - 10, 128));
+	const char *files[] = { "/proc/self/pagemap", "/proc/kpagecount", "/proc/kpageflags",
+				"/proc/self/environ", "/proc/self/auxv",  "/proc/sys/vm/swappiness",
+				"/proc/self/smaps",   "/proc/meminfo" };
+	for (unsigned i = 0; i < sizeof(files) / sizeof(*files); i++) {
+		fd = open(files[i], O_RDONLY);
+		said(files[i], pread(fd, end - 8, 64, 0));
+		said("a byte", pread(fd, end - 1, 2, 0));
+	}
+}
+
+static void cut_writes(char *end)
+{
+	const char *files[] = { "comm",       "oom_score_adj", "coredump_filter",
+				"clear_refs", "timerslack_ns", "setgroups" };
+	char path[64];
+
+	memset(end - 20, '1', 20);
+	for (unsigned i = 0; i < sizeof(files) / sizeof(*files); i++) {
+		snprintf(path, sizeof(path), "/proc/self/%s", files[i]);
+		said(path, write(open(path, O_WRONLY), end - 3, 5));
+	}
+	said("a sysctl", write(open("/proc/sys/vm/swappiness", O_WRONLY), end - 3, 5));
+	for (int n = 14; n < 17; n++)
+		said("a name", prctl(PR_SET_NAME, end - n));
+	prctl(PR_GET_NAME, path);
+	puts(path);
+}
+
+static void cut_news(char *end)
+{
+	if (!fork())
+		_exit(3);
+	said("waitid", syscall(SYS_waitid, P_ALL, 0, end - 20, WEXITED, 0));
+	said("has taken it", syscall(SYS_wait4, -1, 0, 0, 0));
+	if (!fork())
+		_exit(3);
+	said("wait4", syscall(SYS_wait4, -1, 0, 0, end - 8));
+	said("has taken it", syscall(SYS_wait4, -1, 0, 0, 0));
+}
+
+static void cut(void)
+{
+	char *page = mmap((void *)0x51000000, 8192, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	int file = memfd_create("end", 0);
+
+	munmap(page + 4096, 4096);
+	cut_reads(page + 4096);
+	cut_writes(page + 4096);
+	fflush(stdout);
+	cut_news(page + 4096);
+	memset(page, 0, 4096);
+	mprotect(page, 4096, PROT_READ);
+	said("at the end", syscall(SYS_copy_file_range, file, page, file, 0, 10, 0));
+}
+
 int main(void)
 {
 	static char path[] = "/tmp/.";
@@ -304,5 +392,6 @@ int main(void)
 		printf("\n");
 	}
 	shmctl(shm, IPC_RMID, 0);
+	cut();
 	return 0;
 }
