@@ -6,6 +6,7 @@ import errno
 from typing import TYPE_CHECKING
 
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.tasks.dying import end_process, end_thread
 from pkern.kernel.tasks.filter.listener import CONTINUE
 from pkern.kernel.tasks.filter.seccomp import (
     ACTION_BITS,
@@ -96,6 +97,6 @@ def _kill(task: Task, action: int) -> None:
     assert task.seccomp is not None
     signo = SIGKILL if task.seccomp.mode == STRICT else SIGSYS
     if action == KILL_PROCESS or len(task.group.living()) == 1:
-        task.die_of(signo)
+        end_process(task, signo)
     else:
-        task.end_thread(signo)
+        end_thread(task, signo)

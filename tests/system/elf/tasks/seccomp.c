@@ -321,6 +321,28 @@ static void kill_one(void)
 	show("still here", syscall(SYS_getppid) > 0);
 }
 
+/* A tracer sees the end of a task that a filter kills. */
+static void watched(const char *what, void (*part)(void))
+{
+	int status;
+	pid_t child = fork();
+
+	if (!child) {
+		ptrace(PTRACE_TRACEME, 0, 0, 0);
+		raise(SIGSTOP);
+		part();
+		_exit(0);
+	}
+	waitpid(child, &status, 0);
+	ptrace(PTRACE_SETOPTIONS, child, 0, PTRACE_O_TRACEEXIT);
+	do {
+		ptrace(PTRACE_CONT, child, 0, 0);
+		if (waitpid(child, &status, 0) != child)
+			break;
+		printf("%s, watched: %x\n", what, status);
+	} while (WIFSTOPPED(status));
+}
+
 int main(int argc, char **argv)
 {
 	if (argc > 1) {
@@ -339,6 +361,8 @@ int main(int argc, char **argv)
 	show_end("traps", traps);
 	show_end("kill process", kill_process);
 	show_end("kill thread", kill_thread);
+	watched("kill process", kill_process);
+	watched("kill thread", kill_thread);
 	show_end("unknown", unknown);
 	show_end("odd number", odd_number);
 	show_end("threads", threads);
