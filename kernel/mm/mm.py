@@ -19,7 +19,7 @@ from pkern.kernel.values import NamedTuple
 if TYPE_CHECKING:
     from pkern.kernel.mm.process import Process
 
-ENOMEM, EFAULT, ENAMETOOLONG = 12, 14, 36
+ENOMEM, EFAULT = 12, 14
 PAGE_SIZE = 4096
 ADDRESS_MASK, WORD_MASK = (1 << 64) - 1, (1 << 32) - 1
 PATH_MAX = 4096
@@ -459,28 +459,19 @@ class Mm:
         if addr + nbytes > self.counters.task_size:
             raise SyscallError(EFAULT)
 
-    def string_in(self, addr: int, most: int = PATH_MAX) -> str:
-        """Read a path, or what else has less than most bytes. Errors: EFAULT, ENAMETOOLONG."""
+    def string_in(self, addr: int) -> str:
+        """Read a path. Errors: EFAULT, ENAMETOOLONG."""
         self.check_user(addr, 1)
-        length = lib.user_string(self.handle, addr, _PATH, most)
+        length = lib.user_string(self.handle, addr, _PATH, PATH_MAX)
         if length < 0:
-            length = self._string_after(length, addr, most)
+            length = self._string_after(length, addr)
         return str(_PATH_BYTES[:length], "utf-8", "surrogateescape")
 
-    def start_of_string_in(self, addr: int, most: int) -> str:
-        """Read as much of a string as most bytes hold; no more are looked at. Errors: EFAULT."""
-        try:
-            return self.string_in(addr, most)
-        except SyscallError as error:
-            if error.errno != ENAMETOOLONG:
-                raise
-        return self.copy_in(addr, most).decode("utf-8", "surrogateescape")
-
-    def _string_after(self, result: int, addr: int, most: int) -> int:
-        """Read a string whose first try gave result, below 0; return its length."""
+    def _string_after(self, result: int, addr: int) -> int:
+        """Read a path whose first try gave result, below 0; return its length."""
         try:
             self._serve_copy(result, 0)
-            return self._repeat(self._serve_copy, lib.user_string, addr, _PATH, most, attempt=1)
+            return self._repeat(self._serve_copy, lib.user_string, addr, _PATH, PATH_MAX, attempt=1)
         except MemoryFault:
             raise SyscallError(EFAULT) from None
 
