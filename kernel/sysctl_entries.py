@@ -537,7 +537,7 @@ ENTRIES = (
     Entry("vm.mmap_min_addr", "Lowest address to map without CAP_SYS_RAWIO, in bytes."),
     Entry(
         "vm.nonlinear",
-        "1 opens nonlinear mappings to all; at 0 they want CAP_IPC_LOCK (EPERM), and"
+        "1 opens nonlinear mappings to all; at 0 they want CAP_IPC_LOCK (EPERM), whose"
         " remap_file_pages splits ordinary VMAs.",
         "memory",
         "nonlinear_open",

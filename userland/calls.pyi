@@ -1862,7 +1862,7 @@ class Calls:
     def pread64(self, fd: int, count: int, pos: int) -> bytes:
         """Return up to count bytes at pos; the file's position stays.
 
-        Errors: EBADF, EINVAL (negative), ESPIPE. Source: pread(2).
+        Errors: EBADF, EINVAL (a negative pos), ESPIPE, EFAULT (as read). Source: pread(2).
         """
 
     def preadv(self, fd: int, addr: int, count: int, pos: int) -> int:
@@ -1942,7 +1942,8 @@ class Calls:
     def read(self, fd: int, count: int) -> bytes:
         """Return up to count bytes at the file's position, and move it.
 
-        Errors: EBADF, EISDIR, EAGAIN (a pipe with nothing in it). Source: read(2).
+        Errors: EBADF, EISDIR, EAGAIN (a pipe with nothing in it), EFAULT (more than a program's memory
+        can be, as a negative count is). Source: read(2).
         """
 
     def readahead(self, fd: int, offset: int, nbytes: int) -> int:
@@ -1989,8 +1990,8 @@ class Calls:
         """Show the file's pages from pgoff on in [addr, addr+size) of one VMA.
 
         addr, size: bytes, rounded down to pages. pgoff: pages. fd: for a special VMA only.
-        While vm.nonlinear is 0, a mapping that is not special is split for it, as on Linux since 4.0.
-        Errors: EPERM (vm.nonlinear is 0 and no CAP_IPC_LOCK) before any other; EINVAL, EBADF, EACCES,
+        While vm.nonlinear is 0 it is for who holds CAP_IPC_LOCK: a mapping that is not special is split
+        for it, as on Linux since 4.0. Errors: EPERM (not so) before any other; EINVAL, EBADF, EACCES,
         ENOMEM (vm.nonlinear_max_pages). Source: remap_file_pages(2) of 2.6; docs/nonlinear.md.
         """
 

@@ -200,9 +200,11 @@ def _read_at(task: Task, file: File, pos: int, count: int) -> bytes:
 def read(task: Task, fd: int, count: int) -> bytes:
     """Return up to count bytes at the file's position, and move it.
 
-    Errors: EBADF, EISDIR, EAGAIN (a pipe with nothing in it). Source: read(2).
+    Errors: EBADF, EISDIR, EAGAIN (a pipe with nothing in it), EFAULT (more than a program's memory
+    can be, as a negative count is). Source: read(2).
     """
     file = _readable(task, fd)
+    task.mm.check_user(0, count)
     data = _read_at(task, file, file.pos, count)
     file.pos += len(data)
     return data
@@ -211,11 +213,13 @@ def read(task: Task, fd: int, count: int) -> bytes:
 def pread64(task: Task, fd: int, count: int, pos: int) -> bytes:
     """Return up to count bytes at pos; the file's position stays.
 
-    Errors: EBADF, EINVAL (negative), ESPIPE. Source: pread(2).
+    Errors: EBADF, EINVAL (a negative pos), ESPIPE, EFAULT (as read). Source: pread(2).
     """
     pos = _offset(pos)
     seekable(task.fds.get(fd))
-    return _read_at(task, _readable(task, fd), pos, count)
+    file = _readable(task, fd)
+    task.mm.check_user(0, count)
+    return _read_at(task, file, pos, count)
 
 
 def _offset(value: int) -> int:

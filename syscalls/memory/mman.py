@@ -164,8 +164,8 @@ def remap_file_pages(
     """Show the file's pages from pgoff on in [addr, addr+size) of one VMA.
 
     addr, size: bytes, rounded down to pages. pgoff: pages. fd: for a special VMA only.
-    While vm.nonlinear is 0, a mapping that is not special is split for it, as on Linux since 4.0.
-    Errors: EPERM (vm.nonlinear is 0 and no CAP_IPC_LOCK) before any other; EINVAL, EBADF, EACCES,
+    While vm.nonlinear is 0 it is for who holds CAP_IPC_LOCK: a mapping that is not special is split
+    for it, as on Linux since 4.0. Errors: EPERM (not so) before any other; EINVAL, EBADF, EACCES,
     ENOMEM (vm.nonlinear_max_pages). Source: remap_file_pages(2) of 2.6; docs/nonlinear.md.
     """
     remap = core_remap if task.kernel.memory.nonlinear_open else _gate().remap_behind(task)

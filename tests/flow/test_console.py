@@ -41,6 +41,11 @@ def test_an_arrow_in_quotes_is_text(console, capsys):
     assert typed(console, capsys, "echo 'a > b' > /tmp/f", "cat /tmp/f") == "a > b\n"
 
 
+def test_a_nul_is_a_sentence_and_the_console_goes_on(console, capsys):
+    out = typed(console, capsys, "ls \0", "cat < \0", "echo on")
+    assert out == "a line holds no NUL\na line holds no NUL\non\n"
+
+
 def test_truncate_makes_the_file(console, capsys):
     typed(console, capsys, "truncate /tmp/f 10K")
     assert console.sys.stat("/tmp/f").st_size == 10240

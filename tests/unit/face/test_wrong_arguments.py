@@ -238,6 +238,16 @@ def test_who_has_ended_makes_no_calls(kernel, reaped):
     assert child.task.exit_status == 3 << 8
 
 
+def test_more_bytes_are_asked_for_than_memory_can_have(kernel):
+    sys = pkern.Sys(kernel.spawn())
+    fd = sys.open("/tmp/x", sys.O_RDWR | sys.O_CREAT, 0o600)
+    sys.write(fd, b"hello")
+    for ask in (lambda: sys.read(fd, -5), lambda: sys.pread64(fd, -5, 0)):
+        with pytest.raises(OSError, match="Bad address"):
+            ask()
+    assert sys.pread64(fd, 1 << 40, 0) == b"hello"
+
+
 def test_a_closed_machine_says_so():
     kernel = pkern.Kernel(ram="4M")
     sys, shown, sysctl = pkern.Sys(kernel.spawn()), repr(kernel), kernel.sysctl

@@ -34,6 +34,8 @@ class Pipeline(NamedTuple):
 
 def pipelines(line: str) -> list[Pipeline]:
     """Return the pipelines of a line. Errors: ValueError, a sentence."""
+    if "\0" in line:
+        raise ValueError("a line holds no NUL")
     found, parts = [], list(_parts(line))
     while parts:
         end = parts.index(";") if ";" in parts else len(parts)
