@@ -27,7 +27,7 @@ from pkern.kernel.tasks.attributes import Dumps
 from pkern.kernel.tasks.credentials import ALL_CAPS, NO_CAPS, named_caps
 from pkern.kernel.tasks.nsproxy import first_namespaces
 from pkern.kernel.tasks.table import THREADS_MAX, TaskTable, Watch
-from pkern.kernel.tasks.task import Task
+from pkern.kernel.tasks.task import Task, short_name
 from pkern.kernel.tty.devpts import DRIVERS, DevPts
 from pkern.kernel.typed import TYPE_CHECKING, Any, Callable, Hashable, Iterator, Mapping
 from pkern.kernel.values import NamedTuple
@@ -421,7 +421,7 @@ class Kernel:
         usual = NO_CAPS if uid else ALL_CAPS
         held = usual if caps is None else named_caps(caps)
         layout = layout or Layout()
-        task = Task(self, self.tasks.next_pid(), name, argv or [name])
+        task = Task(self, self.tasks.next_pid(), short_name(name), argv or [name])
         task.start_afresh()
         task.set_credentials(uid, gid, held)
         task.mm = Mm.create(

@@ -50,7 +50,9 @@ class Branches:
         return kernel
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
+    def pytest_runtest_protocol(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> bool | None:
         """Run a test that uses a machine in a copy of one."""
         kernel = self._machine(item)
         if kernel is None:
@@ -59,6 +61,8 @@ class Branches:
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         for report in self._reports(kernel, item):
             item.ihook.pytest_runtest_logreport(report=report)
+        # What tests before it have set up here, and the next one does not want.
+        item.session._setupstate.teardown_exact(nextitem)
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         return True
 

@@ -81,7 +81,7 @@ class Task:
     ) -> None:
         self.kernel = kernel
         self.pid = pid  # the thread's, which is its process's if it leads
-        self.name = short_name(name)
+        self.name = name
         self.argv = argv
         self.group = group or Group(kernel, self, origin)
         self.start_ns = kernel.clock.now_ns

@@ -50,7 +50,7 @@ RESOLVE = {1: "one_mount", 2: "no_magic", 4: "no_links", 8: "beneath", 16: "in_r
 IN_ACCESS, IN_MODIFY = 1, 2  # of inotify(7)
 UNSEEKABLE = ("fifo", "sock", "anon", "pidfd", "secret")
 MAX_OFFSET = (1 << 63) - 1
-IOV_MAX = 1024
+IOV_MAX, ADDRESS_BITS = 1024, 47
 IOVEC = {SYSCALL.mark: struct.Struct("<QQ"), INT80.mark: struct.Struct("<II")}
 Buffers = list[tuple[int, int]]  # address, bytes
 CURRENT = (1 << 64) - 1  # preadv2's offset for the file's own position
@@ -204,7 +204,7 @@ def read(task: Task, fd: int, count: int) -> bytes:
     can be, as a negative count is). Source: read(2).
     """
     file = _readable(task, fd)
-    task.mm.check_user(0, count)
+    _need_room(count)
     data = _read_at(task, file, file.pos, count)
     file.pos += len(data)
     return data
@@ -218,8 +218,14 @@ def pread64(task: Task, fd: int, count: int, pos: int) -> bytes:
     pos = _offset(pos)
     seekable(task.fds.get(fd))
     file = _readable(task, fd)
-    task.mm.check_user(0, count)
+    _need_room(count)
     return _read_at(task, file, pos, count)
+
+
+def _need_room(count: int) -> None:
+    """Refuse more bytes than an address space has. Errors: EFAULT."""
+    if count >> ADDRESS_BITS:
+        raise SyscallError(errno.EFAULT)
 
 
 def _offset(value: int) -> int:

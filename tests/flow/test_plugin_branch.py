@@ -98,3 +98,13 @@ def test_a_debugger_is_refused(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess(*QUIET, "--pkern-branch", "--pdb")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert "a debugger cannot be in another process" in result.stderr.str()
+
+
+def test_a_file_ends_with_a_test_in_a_copy(pytester: pytest.Pytester) -> None:
+    """What a plain test has set up here before it is torn down for the next file."""
+    pytester.makepyfile(
+        test_a="def test_plain(): pass\ndef test_machine(pkern_machine): pass",
+        test_b="def test_plain(): pass\ndef test_machine(pkern_machine): pass",
+    )
+    result = pytester.runpytest_subprocess("--pkern-branch", "-p", "no:cacheprovider")
+    result.assert_outcomes(passed=4)
