@@ -297,28 +297,18 @@ def split(kernel: Machine) -> Branch | Reply:
     """
     check(kernel)
     mine, its = os.pipe()
-    # A Ctrl-C meanwhile comes when there is somebody who can end the copy.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         pid = fork_process()
     except OSError:
         os.close(mine)
         os.close(its)
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         raise
-    if not pid:
-        os.close(mine)
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        part(kernel)
-        return Reply(its)
-    os.close(its)
-    made = Branch(pid, mine, lambda pid: os.waitpid(pid, 0)[1])
-    try:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    except BaseException:
-        made.kill()
-        raise
-    return made
+    if pid:
+        os.close(its)
+        return Branch(pid, mine, lambda pid: os.waitpid(pid, 0)[1])
+    os.close(mine)
+    part(kernel)
+    return Reply(its)
 
 
 def branch(kernel: Machine, function: Callable[..., Any], args: tuple[Any, ...]) -> Branch:

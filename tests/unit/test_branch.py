@@ -194,23 +194,6 @@ def test_interrupted_at_its_end_it_has_ended(kernel):
         branch.result()
 
 
-def test_interrupted_as_it_is_made_it_ends(kernel, monkeypatch):
-    pids = []
-
-    def interrupted() -> int:
-        pids.append(os.fork())
-        if pids[-1]:
-            os.kill(os.getpid(), signal.SIGINT)
-        return pids[-1]
-
-    monkeypatch.setattr("pkern.kernel.branch.fork_process", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        kernel.branch(sleeps)
-    with pytest.raises(ChildProcessError):
-        os.waitpid(pids[0], os.WNOHANG)
-    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
-
-
 def kills_itself(_: Kernel) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
