@@ -263,13 +263,16 @@ class Session:
         states = States() if self.plan.merges else None
         try:
             with self._kernel.branch(_subtree, self.plan, bound, budget, states, share) as whole:
-                found = sorted(whole.result(), key=_order)
+                try:
+                    found = sorted(whole.result(), key=_order)
+                except BaseException:
+                    budget.stop()  # Ctrl-C: copies of copies begin nothing more; kill() awaits them
+                    raise
             if budget.was_too_small():
                 self.cut = BUDGET
             self.given_up = budget.given_up()
             return found
         finally:
-            budget.stop()  # Ctrl-C: copies of copies begin nothing more, and end
             budget.close()
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -547,3 +550,28 @@ def test_shrinking_has_an_end_and_says_so(tmp_path):
     none = pkern(*words, "--shrink", "0", "increment", folder=tmp_path)
     assert "; what --shrink has left of it, point:task: " in none.stdout
     assert len(none.stdout) > len(whole.stdout) + 50  # many choices, not one
+
+
+def children(pid: int) -> list[int]:
+    try:
+        listed = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except (FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+        return []
+    return [int(child) for child in listed.split()]
+
+
+@pytest.mark.parametrize("options", [("--preempt", "memory"), ("--strategy", "states")])
+def test_interrupted_alone_its_copies_end_too(folder, options):
+    """As `kill -INT PID` does: the copies get no signal, and have thousands of schedules left."""
+    words = ["explore", "--jobs", "4", "--budget", "100000", *options, "./lost_update"]
+    command = [sys.executable, "-m", "pkern", *words]
+    explore = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, start_new_session=True)
+    try:
+        while not any(map(children, children(explore.pid))):
+            assert explore.poll() is None
+        explore.send_signal(signal.SIGINT)
+        _, err = explore.communicate(timeout=8)
+    finally:
+        with suppress(ProcessLookupError):  # all have ended, as they should
+            os.killpg(explore.pid, signal.SIGKILL)
+    assert (explore.returncode, err) == (130, b"")
