@@ -66,6 +66,7 @@ PARAMETERS: dict[str, type] = {
     "hostname": str,
     "sysctl": Mapping,
 }
+NOTHING = type(None)
 TTY_GROUP = 5
 MOST_ID = (1 << 32) - 2  # (uid_t)-1 is nobody
 STACK_BYTES = 33 * PAGE_SIZE  # what Linux gives a new program
@@ -416,6 +417,10 @@ class Kernel:
         of_type("spawn() argument 'name'", name, str)
         arguments.number("spawn() argument 'uid'", uid, most=MOST_ID)
         arguments.number("spawn() argument 'gid'", gid, most=MOST_ID)
+        of_type("spawn() argument 'argv'", argv, (list, tuple, NOTHING))
+        of_type("spawn() argument 'layout'", layout, (Layout, NOTHING))
+        for text in argv or ():
+            of_type("spawn(): an argument of the program", text, str)
         if self.memory.closed:
             raise MachineClosed
         usual = NO_CAPS if uid else ALL_CAPS

@@ -23,6 +23,7 @@ from typing import Any
 from pkern import syscalls
 from pkern.kernel.core import lib
 from pkern.kernel.errors import SyscallError
+from pkern.kernel.tasks.signal.signals import SIG_DFL, SIG_IGN, Sigaction
 from pkern.kernel.tasks.signal.signames import Signal
 from pkern.kernel.values import NamedTuple
 from pkern.syscalls import constants, entropy, info
@@ -237,9 +238,12 @@ def _times(where: str, value: Any) -> tuple[tuple[int, int], ...]:
 
 
 def _action(where: str, value: Any) -> Any:
-    if value is None or callable(value):
+    if value is None or callable(value) or isinstance(value, Sigaction):
         return value
-    return _word(where, value)
+    if isinstance(value, int) and value in (SIG_DFL, SIG_IGN):
+        return int(value)
+    kinds = "SIG_DFL, SIG_IGN or a function of two arguments"
+    raise TypeError(f"{where} must be {kinds}, not {value!r:.40}")
 
 
 CONVERTERS: dict[Sort, Callable[[str, Any], Any]] = {

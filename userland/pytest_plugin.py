@@ -301,13 +301,16 @@ def _leave_own_frames(error: BaseException) -> None:
 
 
 def _is_told(error: BaseException, first: TracebackType) -> bool:
-    """Tell whether an error says what programs wait for, or which argument is of a wrong type."""
+    """Tell whether an error says what programs wait for, or what of pkern's is used wrongly."""
     last = first
     while last.tb_next is not None:
         last = last.tb_next
-    raised_in = last.tb_frame.f_globals.get("__name__")
-    return type(error).__name__ == "Deadlock" or (
-        isinstance(error, TypeError) and raised_in in LOOK_AT_ARGUMENTS
+    frame = last.tb_frame
+    raised_in = frame.f_globals.get("__name__")
+    return (
+        type(error).__name__ == "Deadlock"
+        or (isinstance(error, TypeError) and raised_in in LOOK_AT_ARGUMENTS)
+        or (isinstance(error, AttributeError) and frame.f_code.co_name == "__getattr__")
     )
 
 

@@ -287,7 +287,7 @@ def _check_strings(argv: Iterable[str], env: Mapping[str, str]) -> None:
 def _machine(kernel: Kernel | None, boot: Mapping[str, Any]) -> Iterator[Kernel]:
     """Give the machine that was asked for, or a new one that is closed in the end."""
     if kernel is not None and boot:
-        raise TypeError(f"a machine that runs already takes no boot parameter: {', '.join(boot)}")
+        keywords("run(): a machine that runs already", boot, ())
     if kernel is not None:
         yield kernel
         return

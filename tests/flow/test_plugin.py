@@ -247,6 +247,8 @@ def test_failure_shows_own_frames_then_maps_and_log(pytester):
         ("pkern_program('/proc/nope').run()", "*FileNotFoundError*/proc/nope*"),
         ("pkern_program('/bin/sh').run(3)", "*TypeError*must be a str, not int*"),
         ("pkern_program('/bin/sh').run(uid=-1)", "*ValueError*'uid' is a number from 0*"),
+        ("pkern_program('/bin/sh').run(ram='4M')", "*TypeError*runs already takes no 'ram'*"),
+        ("pkern_user.mmpa(1)", "*AttributeError*no call or constant 'mmpa'*mean mmap*"),
         ("pkern_program('/bin/sh').run(timeout=-1)", "*timeout takes a number of seconds*"),
         ("pkern_user.mmap('x', 1, 1, 1)", "*TypeError*'addr' must be an int*"),
     ],

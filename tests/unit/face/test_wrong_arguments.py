@@ -112,6 +112,13 @@ def test_numbers_that_are_no_signals():
     ("ask", "words"),
     [
         (lambda kernel: kernel.spawn(3), "spawn() argument 'name' must be a str, not int"),
+        (lambda kernel: kernel.spawn(argv="x"), "'argv' must be a list or tuple or None, not str"),
+        (lambda kernel: kernel.spawn(argv=[1]), "an argument of the program must be a str"),
+        (lambda kernel: kernel.spawn(layout=1), "spawn() argument 'layout' must be a Layout"),
+        (
+            lambda kernel: pkern.Sys(kernel.spawn()).rt_sigaction(11, 5),
+            "'action' must be SIG_DFL, SIG_IGN or a function of two arguments, not 5",
+        ),
         (lambda kernel: kernel.spawn("x", uid=-1), "spawn() argument 'uid' is a number from 0"),
         (lambda kernel: kernel.spawn("x", gid=1 << 32), "spawn() argument 'gid' is a number"),
         (lambda kernel: kernel.fail_nth(-1), "fail_nth() argument 'nth' is a number from 0"),
