@@ -1,8 +1,11 @@
 """The command `pkern`, and `python -m pkern`."""
 
+import _signal as signal  # type: ignore[import-not-found]
 import sys
 
-from pkern import finder
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # quiet from the first line on, till startup has it
+
+from pkern import finder  # noqa: E402
 
 
 def main() -> int:

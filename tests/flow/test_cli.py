@@ -1,6 +1,8 @@
 """The command line: what it does, and the sentences with which it refuses."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -421,3 +423,9 @@ def test_the_console_of_the_machine_is_standard_error(capsys, tmp_path):
     assert "] broken\n" in run(capsys, "run", str(program))[2]
     quiet = run(capsys, "run", "--sysctl", "kernel.printk=3", str(program))
     assert quiet == (0, "", "")
+
+
+def test_ctrl_c_is_quiet_before_anything_else_is_imported() -> None:
+    code = "import pkern.__main__, signal; print(signal.getsignal(signal.SIGINT).name)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == "SIG_DFL\n"
